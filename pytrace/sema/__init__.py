@@ -1,0 +1,1 @@
+"""The passes over the AST, one file each; `pipeline.py` has their order."""
