@@ -1,0 +1,1 @@
+"""The aggregates table; see pytrace.defs."""

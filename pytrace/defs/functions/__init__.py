@@ -1,0 +1,1 @@
+"""The functions table; see pytrace.defs."""

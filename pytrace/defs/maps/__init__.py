@@ -1,0 +1,1 @@
+"""The maps table; see pytrace.defs."""

@@ -1,0 +1,1 @@
+"""The probes table; see pytrace.defs."""

@@ -1,0 +1,536 @@
+"""The record types of the tables: what one row about a builtin, an aggregate, a probe or a map kind says.
+
+Place in the pipeline: below sema, codegen and runtime, which are handed a `Registry` and call the rows' hooks;
+the rows themselves live in `pytrace.defs`.  In: nothing.  Out: `FunctionDef`, `VariableDef`, `AggregateDef`,
+`ProbeDef`, `MapDef`, and the protocols through which a row sees the stage that calls it (`CallSite` in sema,
+`Lowering` in codegen, `Handling` in the runtime).  What a newcomer would get wrong: a row's module is imported on a
+warm start too, for its runtime half, so it must not import llvmlite, lark or codegen at module level: a lowering
+works through the `Lowering` that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytrace.types import Space, Struct, Type
+
+if TYPE_CHECKING:
+    from pytrace.grammar import ast
+    from pytrace.program import EventSpec, Layout, Location, MapSpec, ProbeSpec
+    from pytrace.sema import typed
+    from pytrace.source import Span
+    from pytrace.target import Target
+
+# ---------------------------------------------------------------- parameters of functions
+
+
+class Kind:
+    """What a parameter takes.  The pass checks number and kind; the row checks the rest."""
+
+    ANY = "any"  # an expression of any printable or storable type
+    INT = "int"  # an integer expression
+    POINTER = "pointer"  # pointer or integer
+    STRING = "string"  # an expression of string type
+    STRING_LITERAL = "string literal"  # folds to a string literal
+    INT_LITERAL = "int literal"  # folds to an integer literal
+    FORMAT = "format"  # string literal, exempt from the length limit
+    MAP = "map"  # a bare map
+    MAP_OR_ANY = "map or any"  # print(): bare map by reference, else a value
+    KEY = "key"  # a key of the preceding MAP, joined into the map's key type
+    VARIABLE = "variable"  # a scratch variable to be set
+    WORD = "word"  # a bare identifier that the row interprets (nsecs(tai), kstack(perf))
+    TYPE = "type"  # typeof(T)
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    name: str
+    kind: str = Kind.ANY
+    optional: bool = False
+    variadic: bool = False
+    """The last parameter only: zero or more of it."""
+
+
+# ---------------------------------------------------------------- what a row sees
+
+
+class CallSite(Protocol):
+    """One call of a function, builtin or aggregate, as the type rule sees it (implemented by sema.infer).
+
+    Type rules run several times, while types still widen; they must not report twice (the diagnostics drop repeats)
+    and should report errors only when `final` is true.
+    """
+
+    span: Span
+    final: bool
+    data: Any
+    """Whatever the row wants to find again in `Call.data`."""
+    args: tuple[ast.Expr | ast.TypeOf | ast.TypeExpr, ...]
+    target: Target
+    config: Mapping[str, Any]
+    provider: ProbeDef
+    attach_point: AttachPoint
+    """The first of the instance's attach points; `uses_attach_point` makes it the only one."""
+
+    def arg_type(self, index: int) -> Type:
+        """The type of argument `index` so far (NONE while unknown)."""
+        ...
+
+    def arg_space(self, index: int) -> str: ...
+
+    def literal(self, index: int) -> int | str | bool | None:
+        """The value of argument `index` if it is a literal, else None."""
+        ...
+
+    def word(self, index: int) -> str:
+        """The bare identifier at `index`, "" if it is something else."""
+        ...
+
+    def map(self, index: int) -> typed.MapSymbol:
+        """The map passed at `index`."""
+        ...
+
+    def variable(self, index: int) -> typed.VarSymbol: ...
+
+    def assign_variable(self, index: int, t: Type, space: str = Space.NONE) -> None:
+        """Join `t` into the type of the variable passed at `index` (find())."""
+        ...
+
+    def type_named(self, name: str, tag: str = "") -> Type | None:
+        """A type by name: script definitions first, then BTF."""
+        ...
+
+    def uses_attach_point(self) -> None:
+        """The result differs from one attach point to the next: compile the body once for each."""
+        ...
+
+    def convert_arg(self, index: int, t: Type) -> None:
+        """Ask for argument `index` to be converted to `t` before lowering."""
+        ...
+
+    def set_space(self, space: str) -> None:
+        """The address space of the result."""
+        ...
+
+    def error(self, message: str, span: Span | None = None, hints: Iterable[str] = ()) -> None: ...
+
+    def warning(self, message: str, span: Span | None = None, hints: Iterable[str] = ()) -> None: ...
+
+
+class Lowering(Protocol):
+    """Code generation as a row sees it (implemented by codegen.emitter.Emitter).
+
+    `Any` stands for an LLVM value; scalars have their type's width, pointers to memory are `ptr`.  Everything is
+    emitted at the current position of `builder` (an llvmlite IRBuilder, for what is not offered here).
+    """
+
+    builder: Any
+    instance: typed.Instance
+    config: Mapping[str, Any]
+    ctx: Any
+    """The program's context (`ptr`)."""
+
+    # values -------------------------------------------------------------
+    def const(self, value: int, bits: int = 64) -> Any: ...
+
+    def value(self, expr: typed.Expr) -> Any:
+        """A scalar in its own width (pointers as i64), or a `ptr` to readable memory for memory types."""
+        ...
+
+    def int64(self, expr: typed.Expr) -> Any:
+        """A scalar extended to 64 bits by its own signedness."""
+        ...
+
+    def extend(self, value: Any, t: Type, bits: int = 64) -> Any:
+        """A scalar of type `t` widened (by its sign) or cut to `bits`."""
+        ...
+
+    def store(self, expr: typed.Expr, dest: Any) -> None:
+        """Evaluate straight into `dest`: all `expr.type.size` bytes get a defined value (padding zeroed)."""
+        ...
+
+    def address(self, expr: typed.Expr) -> tuple[Any, str]:
+        """(address as i64, space) of what a pointer, integer, string or array expression points to or holds."""
+        ...
+
+    # memory -------------------------------------------------------------
+    def local(self, size: int, align: int = 8, name: str = "") -> Any:
+        """Uninitialised memory, valid to the end of the event: stack up to on_stack_limit, else per-CPU scratch."""
+        ...
+
+    def load(self, ptr: Any, t: Type, offset: int = 0) -> Any: ...
+
+    def put(self, ptr: Any, value: Any, offset: int = 0) -> None:
+        """Store a scalar LLVM value at byte `offset`."""
+        ...
+
+    def at(self, ptr: Any, offset: Any) -> Any:
+        """`ptr` plus byte offset (int or i64)."""
+        ...
+
+    def zero(self, ptr: Any, size: int) -> None: ...
+
+    def copy(self, dest: Any, source: Any, size: int) -> None: ...
+
+    def string_constant(self, text: str) -> Any:
+        """`ptr` to read-only bytes with a NUL behind them."""
+        ...
+
+    # control ------------------------------------------------------------
+    def when(self, condition: Any) -> AbstractContextManager[None]:
+        """`with em.when(i1):` emits the body under the condition."""
+        ...
+
+    def when_else(self, condition: Any) -> AbstractContextManager[tuple[Any, Any]]:
+        """`with em.when_else(i1) as (then, otherwise): with then: … with otherwise: …`."""
+        ...
+
+    def choose(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        """A scalar that is computed on one of two paths."""
+        ...
+
+    def end_probe(self) -> None:
+        """Return from the program here (exit(), return); what follows is unreachable."""
+        ...
+
+    # kernel -------------------------------------------------------------
+    def helper(self, name: str, *args: Any) -> Any:
+        """Call BPF helper `name` (bpf.h without `bpf_`); i64 result."""
+        ...
+
+    def helper_once(self, name: str) -> Any:
+        """As `helper` without arguments, read once an event: pid, uid, cpu, cgroup, current task … do not change in it."""
+        ...
+
+    def kfunc(self, name: str, result: str, *args: Any) -> Any:
+        """Call kernel function `name`; `result` is `i64`, `i32`, `ptr` or `void`."""
+        ...
+
+    def read(self, dest: Any, size: Any, address: Any, space: str, span: Span) -> Any:
+        """probe_read_{user,kernel}; zeroes `dest` on failure; warns at run time with -k.  The helper's i64 result."""
+        ...
+
+    def read_string(self, dest: Any, size: Any, address: Any, space: str, span: Span) -> Any:
+        """probe_read_{user,kernel}_str; the helper's i64 result (length with NUL, or negative errno)."""
+        ...
+
+    def global_value(self, source: str) -> Any:
+        """The i64 that the runtime set before loading: start_ns, cpid, has_cpid, ncpus, tai_offset, pidns_dev, pidns_ino."""
+        ...
+
+    # maps ---------------------------------------------------------------
+    def map(self, symbol: typed.MapSymbol) -> Any:
+        """The map as a helper argument."""
+        ...
+
+    def lookup(self, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
+        """`ptr` to the element's value or null; scalar maps: null when never assigned."""
+        ...
+
+    def delete(self, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
+        """Remove an element; i1, true if there was one."""
+        ...
+
+    # events -------------------------------------------------------------
+    def event(self, row_key: str, layout: Layout, data: Any, span: Span) -> Any:
+        """Register an EventSpec; what it returns is passed to `reserve`."""
+        ...
+
+    def emit(self, row_key: str, fields: list[tuple[str, Type]], data: Any, span: Span, fill: Callable[[Any, Layout], None]) -> None:
+        """Reserve a ring-buffer record, write its id, let `fill(ptr, layout)` write the fields in place, submit; a
+        failed reservation counts as a lost event of this probe.  `data`: plain values for the handler."""
+        ...
+
+    def runtime_error(self, kind: str, span: Span) -> None:
+        """Report `divide_by_zero`, `out_of_bounds`, `no_cpid` … at run time (spec 07 §6)."""
+        ...
+
+    def row_key(self, row: Def) -> str: ...
+
+
+class Handling(Protocol):
+    """The runtime as a row's handler sees it (implemented by runtime.session.Session)."""
+
+    config: Mapping[str, Any]
+    output: Any
+    """runtime.output.Output: text or JSON."""
+    maps: Mapping[str, Any]
+    """`@name` -> runtime.maps.MapReader."""
+
+    def render(self, t: Type, data: bytes | memoryview) -> str:
+        """A value's text form (spec 05 §4)."""
+        ...
+
+    def value(self, t: Type, data: bytes | memoryview) -> Any:
+        """A decoded value (pytrace.values)."""
+        ...
+
+    def request_exit(self, code: int) -> None:
+        """Stop after this event; later events are dropped."""
+        ...
+
+    def user_error(self, message: str) -> None:
+        """`ERROR: message` on stderr; the run goes on (spec 07 §6)."""
+        ...
+
+
+# ---------------------------------------------------------------- the rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Def:
+    """What every row has.  `doc`: first line a sentence for lists, then the reference text."""
+
+    name: str
+    doc: str
+
+
+Handler = Callable[["bytes | memoryview"], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionDef(Def):
+    """A function.
+
+    `signatures`: as the reference page shows them.  `type_rule` gives the result type (NONE for void) and reports
+    errors; `fold` may replace the call by another tree at compile time; `lower` emits code and returns a value as
+    `Lowering.value` does (None for void).  `lower_into` may write a memory result straight to `dest`.
+    `bind(rt, event)` prepares, once, the handler of an event that `lower` emitted; `bind_batch`, if given, turns a run
+    of records of one event into output bytes at once (text mode only).
+    `providers`: where it may be called, () = everywhere.  `unsafe_text`: the error without --unsafe, "" = safe.
+    `discard_ok`: the value may be dropped without a warning.
+    """
+
+    signatures: tuple[str, ...]
+    params: tuple[Param, ...] = ()
+    type_rule: Callable[[CallSite], Type]
+    fold: Callable[[FoldSite], ast.Expr | None] | None = None
+    lower: Callable[[Lowering, typed.Call], Any] | None = None
+    lower_into: Callable[[Lowering, typed.Call, Any], None] | None = None
+    bind: Callable[[Handling, EventSpec], Handler] | None = None
+    bind_batch: Callable[[Handling, EventSpec], Callable[[list[bytes]], bytes]] | None = None
+    providers: tuple[str, ...] = ()
+    unsafe_text: str = ""
+    unstable: str = ""
+    asynchronous: bool = False
+    discard_ok: bool = False
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariableDef(Def):
+    """A builtin value; `params` when it may be called (`nsecs(tai)`, `pid(init)`).  `signatures`, hooks as above."""
+
+    signatures: tuple[str, ...]
+    params: tuple[Param, ...] = ()
+    type_rule: Callable[[CallSite], Type]
+    fold: Callable[[FoldSite], ast.Expr | None] | None = None
+    lower: Callable[[Lowering, typed.Builtin], Any] | None = None
+    lower_into: Callable[[Lowering, typed.Builtin, Any], None] | None = None
+    bind: Callable[[Handling, EventSpec], Handler] | None = None
+    providers: tuple[str, ...] = ()
+    reserved: bool = False
+    """Cannot be a macro parameter, a type in a cast, or redefined (spec 01 §2.3)."""
+    allowed_in_loops: bool = True
+    """False for what needs the probe's context: refused inside `for` bodies."""
+    needs: tuple[str, ...] = ()
+
+
+class FoldSite(Protocol):
+    """A call as the folding pass sees it: arguments are folded already, types are not known."""
+
+    span: Span
+    args: tuple[ast.Expr | ast.TypeOf | ast.TypeExpr, ...]
+    target: Target
+    config: Mapping[str, Any]
+    provider: ProbeDef | None
+    attach_point: AttachPoint | None
+
+    def literal(self, index: int) -> int | str | bool | None: ...
+    def error(self, message: str, span: Span | None = None, hints: Iterable[str] = ()) -> None: ...
+    def warning(self, message: str, span: Span | None = None, hints: Iterable[str] = ()) -> None: ...
+    def uses_attach_point(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateDef(Def):
+    """An aggregating function.
+
+    `type_rule` returns the Aggregate type.  `record(t)`: the per-CPU record (or one bucket's, if `buckets` is given).
+    `lower(em, record_ptr, args, t)` updates it in place; a fresh record is all zero.  With `buckets(t)` (number of
+    buckets) `bucket(em, args, t)` emits the i64 bucket index first.
+    `lower_read(em, records, t)`: emits reading across CPUs for castable ones; `records(n)` … see codegen.maps.
+    Runtime half: `combine(t, [record bytes of each CPU])` -> value; `sort_key(t, value)`; `render(t, value, div)` text
+    of a map line's right-hand side, or, when `is_histogram`, the rows; `to_json(t, value, div)`; `json_type` "map",
+    "stats", "hist" or "tseries".
+    """
+
+    signatures: tuple[str, ...]
+    params: tuple[Param, ...] = ()
+    type_rule: Callable[[CallSite], Type]
+    record: Callable[[Type], Layout]
+    lower: Callable[[Lowering, Any, tuple[typed.Expr, ...], Type], None]
+    buckets: Callable[[Type], int] | None = None
+    bucket: Callable[[Lowering, tuple[typed.Expr, ...], Type], Any] | None = None
+    castable: bool = False
+    merge: Callable[[Lowering, Any, Any, Type], None] | None = None
+    """`merge(em, total_ptr, record_ptr, t)`: add one CPU's record to a zeroed total, in BPF (castable ones)."""
+    finish: Callable[[Lowering, Any, Type], Any] | None = None
+    """`finish(em, total_ptr, t)`: the i64 value of a merged record (castable ones)."""
+    combine: Callable[[Type, list[Any]], Any]
+    sort_key: Callable[[Type, Any], Any]
+    render: Callable[[Type, Any, int], str]
+    to_json: Callable[[Type, Any, int], Any]
+    is_histogram: bool = False
+    json_type: str = "map"
+    unstable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapDef(Def):
+    """A map kind of `let @m = kind(n)`: `kernel_kind` is MapSpec.kind; `per_cpu` as declared."""
+
+    kernel_kind: str
+    per_cpu: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttachPoint:
+    """A concrete attach point, all patterns expanded.
+
+    `name`: canonical (spec 03 §1).  `params`: plain values for ProbeSpec.  `args`: the struct of `args`, or None.
+    `retval`: its type where there is one.  `program_type`/`attach_type`/`attach_to`/`module`: see ProgramSpec.
+    """
+
+    provider: ProbeDef
+    name: str
+    span: Span
+    params: Mapping[str, Any] = field(default_factory=dict)
+    args: Struct | None = None
+    retval: Type | None = None
+    program_type: str = ""
+    attach_type: str = ""
+    attach_to: str = ""
+    module: str = ""
+    function: str = ""
+    """What `func` would show, "" where unknown."""
+    attachments: int = 1
+    """How many functions or events this one attaches to (multi links), for `Attached N probes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachSite:
+    """What a ProbeDef's `parse`/`expand` may look at."""
+
+    target: Target
+    config: Mapping[str, Any]
+    span: Span
+    pid: int | None
+    has_child: bool
+    unsafe: bool
+    positional: tuple[str, ...]
+    wants_separate: bool
+    """The body uses `probe` or differs by attach point: no multi links."""
+    error: Callable[[str], None]
+    warning: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeDef(Def):
+    """A provider.
+
+    `aliases`: other spellings.  `probetype`: what `probetype` shows.  `syntax`: lines for help.  `space`: default
+    address space (a syscall tracepoint's ArgRead says otherwise by Field.space).
+    `parts`: allowed numbers of parts after the provider.
+    `expand(site, parts)`: the attach points of one pattern, [] after reporting why; `listing(target, pattern parts)`
+    yields the canonical names (with their parameter lines) for `-l`.
+    `arg_count`: how many argN there are (0 = none); `lower_argn(em, n)`; `lower_arg(em, instance, field, index, dest)`
+    for `args.x`; `lower_retval(em, type)`; `ctx_type`: BTF struct of `ctx`, "" = none.
+    `attach(session, probe, program_fd)`: runtime half, returns an object with `disable()` and `close()`.
+    `pid_filter`: prepend a pid test with -p (spec 03 §6).  `counts`: part of `Attached N probes`.
+    `return_code`: what the program returns at its end when the body has no `return` value.
+    """
+
+    aliases: tuple[str, ...] = ()
+    probetype: str = ""
+    syntax: tuple[str, ...] = ()
+    space: str = Space.NONE
+    parts: tuple[int, ...] = ()
+    listable: bool = False
+    user_space: bool = False
+    features: frozenset[str] = frozenset()
+    """Which context builtins exist here: args argn retval ctx reg func signal usermode path skboutput uaddr override."""
+    arg_count: int = 0
+    ctx_type: str = ""
+    expand: Callable[[AttachSite, list[str]], list[AttachPoint]]
+    listing: Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]] | None = None
+    lower_argn: Callable[[Lowering, int], Any] | None = None
+    lower_arg: Callable[[Lowering, typed.ArgRead, Any], Any] | None = None
+    """`lower_arg(em, read, dest)`: a scalar's value (dest None), or a memory field written to / left at a `ptr`."""
+    lower_retval: Callable[[Lowering, Type], Any] | None = None
+    attach: Callable[[Any, ProbeSpec, int], Any] | None = None
+    phase: str = "attach"
+    """`begin`, `end`, `signal` (run by the runtime itself), `attach`, `iter`, `test`, `bench`."""
+    attach_last_first: bool = False
+    pid_filter: bool = False
+    return_code: int = 0
+
+
+# ---------------------------------------------------------------- the registry
+
+
+class Registry:
+    """All rows by name.  `key_of`/`row` name a row in a stored Program: `functions.output:printf`."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, FunctionDef] = {}
+        self.variables: dict[str, VariableDef] = {}
+        self.aggregates: dict[str, AggregateDef] = {}
+        self.probes: dict[str, ProbeDef] = {}
+        self.maps: dict[str, MapDef] = {}
+        self._keys: dict[int, str] = {}
+
+    def add(self, key: str, row: Def) -> None:
+        """Enter a row; two rows of one kind and name are a bug."""
+        table = self._table(row)
+        if row.name in table:
+            raise ValueError(f"two rows called {row.name}")
+        table[row.name] = row
+        self._keys[id(row)] = key
+
+    def _table(self, row: Def) -> dict[str, Any]:
+        match row:
+            case FunctionDef():
+                return self.functions
+            case VariableDef():
+                return self.variables
+            case AggregateDef():
+                return self.aggregates
+            case ProbeDef():
+                return self.probes
+            case MapDef():
+                return self.maps
+        raise TypeError(f"not a row: {row!r}")
+
+    def key_of(self, row: Def) -> str:
+        return self._keys[id(row)]
+
+    def probe(self, provider: str) -> ProbeDef | None:
+        """By name or alias; names ignore case, the aliases `U` and `u` do not (spec 01 §1)."""
+        for row in self.probes.values():
+            if provider in row.aliases:
+                return row
+        lower = provider.lower()
+        for row in self.probes.values():
+            if lower == row.name or (lower in row.aliases and lower != "u"):
+                return row
+        return None
+
+
+__all__ = [
+    "AggregateDef", "AttachPoint", "AttachSite", "CallSite", "Def", "FoldSite", "FunctionDef", "Handler", "Handling",
+    "Kind", "Location", "Lowering", "MapDef", "MapSpec", "Param", "ProbeDef", "Registry", "VariableDef",
+]  # fmt: skip
