@@ -80,6 +80,9 @@ class MapSpec:
     value_type: Type | None = None
     storage: str = "internal"
     location: Location | None = None
+    initial: bytes = b""
+    """What element 0 holds before the programs are loaded (read-only data); the globals are set by their own records.
+    A map with the flag BPF_F_RDONLY_PROG (0x80) is frozen then, so that the verifier knows its contents."""
 
     @property
     def is_script_map(self) -> bool:

@@ -132,6 +132,8 @@ class Lowering(Protocol):
     config: Mapping[str, Any]
     ctx: Any
     """The program's context (`ptr`)."""
+    padded: bool
+    """Whether the bytes behind a string's NUL must be zero where a value is stored just now (false in a record)."""
 
     # values -------------------------------------------------------------
     def const(self, value: int, bits: int = 64) -> Any: ...
@@ -174,6 +176,10 @@ class Lowering(Protocol):
     def zero(self, ptr: Any, size: int) -> None: ...
 
     def copy(self, dest: Any, source: Any, size: int) -> None: ...
+
+    def variable(self, symbol: typed.VarSymbol) -> Any:
+        """`ptr` to a scratch variable's memory (out-arguments: `VarRef`)."""
+        ...
 
     def string_constant(self, text: str) -> Any:
         """`ptr` to read-only bytes with a NUL behind them."""
@@ -232,6 +238,10 @@ class Lowering(Protocol):
 
     def delete(self, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
         """Remove an element; i1, true if there was one."""
+        ...
+
+    def map_length(self, symbol: typed.MapSymbol) -> Any:
+        """The number of elements, i64."""
         ...
 
     # events -------------------------------------------------------------
