@@ -1,0 +1,10 @@
+"""`python -m pytrace`: the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from pytrace.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
