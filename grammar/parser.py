@@ -1,0 +1,54 @@
+"""Text to AST: the door of the grammar package.
+
+Place in the pipeline: the first stage.  In: a Source.  Out: `ast.Script`, or `ScriptError` with messages in the
+reference's words and places (spec 07 §3).  What a newcomer would get wrong: neither lark nor a separate token
+list is involved at run time; `engine.py` explains.
+"""
+
+from __future__ import annotations
+
+from pytrace.diagnostics import Diagnostics, ScriptError
+from pytrace.grammar import ast
+from pytrace.grammar.engine import Engine
+from pytrace.grammar.recovery import Recovery
+from pytrace.grammar.tree import TreeBuilder
+from pytrace.source import Source
+
+
+def parse(source: Source, diagnostics: Diagnostics) -> ast.Script:
+    """The tree of a whole script.  Syntax errors go to `diagnostics` and raise `ScriptError`."""
+    result = _run(source, diagnostics, "script", _after_shebang(source.text))
+    if not isinstance(result, ast.Script):
+        raise ScriptError(diagnostics)
+    return result
+
+
+def parse_expression(text: str, source: Source | None = None) -> ast.Expr | None:
+    """The expression that `text` is from end to end, or None.  For `#define` bodies and the like.
+
+    Spans are in `source` if given (it must hold `text` at its beginning), else in a source of its own.
+    """
+    return _run(source or Source("expression", text), Diagnostics(), "expr")  # type: ignore[return-value]
+
+
+def parse_type(text: str) -> ast.TypeExpr | None:
+    """The type that `text` is from end to end, or None."""
+    return _run(Source("type", text), Diagnostics(), "type")  # type: ignore[return-value]
+
+
+def _run(source: Source, diagnostics: Diagnostics, start: str, begin: int = 0) -> object:
+    engine = Engine(source, diagnostics, begin)
+    engine.actions = TreeBuilder(engine)
+    engine.recovery = Recovery(engine)
+    return engine.run(start)
+
+
+def _after_shebang(text: str) -> int:
+    """A `#!` line may come first, after white space and comments."""
+    from pytrace.grammar.lexer import Lexer
+
+    begin = Lexer(text).skip_layout(0)
+    if not text.startswith("#!", begin):
+        return 0
+    end = text.find("\n", begin)
+    return len(text) if end < 0 else end
