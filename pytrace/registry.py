@@ -327,6 +327,12 @@ class FunctionDef(Def):
     unstable: str = ""
     asynchronous: bool = False
     discard_ok: bool = False
+    diverges: bool = False
+    """The probe ends with the call, as with `return` (exit())."""
+    text_params: bool = False
+    """`$N` as the first argument, or on the left of its `+`, is the parameter's text and never a number (str())."""
+    long_literals: bool = False
+    """String literals in its arguments may exceed max_strlen."""
     needs: tuple[str, ...] = ()
 
 

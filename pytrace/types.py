@@ -64,12 +64,13 @@ class Bool(Type):
 class Int(Type):
     """An integer of 8, 16, 32 or 64 bits.
 
-    `flexible`: a non-negative literal (or a join of only such), whose sign follows what it meets (spec 02 §2).
+    `flexible`: a non-negative literal (or a join of only such), whose sign follows what it meets (spec 02 §2); it is
+    no part of equality.
     """
 
     bits: int = 64
     signed: bool = True
-    flexible: bool = False
+    flexible: bool = field(default=False, compare=False)
 
     @property
     def size(self) -> int:  # type: ignore[override]

@@ -1,0 +1,80 @@
+"""Walking and rebuilding trees of `grammar.ast`, whatever the node.
+
+Place in the pipeline: under the passes of sema that look at every node.  In: a node.  Out: its children, or a new node
+with other children.  What a newcomer would get wrong: a node without changed children is returned as it is (`is`), and
+passes rely on that to see quickly that nothing happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from pytrace.grammar import ast
+from pytrace.source import Span
+
+N = TypeVar("N", bound=ast.Node)
+
+_SKIP = frozenset({"span", "name_span", "declaration"})
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
+def child_fields(cls: type) -> tuple[str, ...]:
+    """The names of the fields in which nodes of class `cls` may have children, in textual order."""
+    found = _FIELDS.get(cls)
+    if found is None:
+        found = tuple(n for n in cls.__dataclass_fields__ if n not in _SKIP)  # type: ignore[attr-defined]
+        _FIELDS[cls] = found
+    return found
+
+
+def children(node: ast.Node) -> Iterator[ast.Node]:
+    """The direct children."""
+    for name in child_fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, ast.Node):
+            yield value
+        elif type(value) is tuple:
+            for item in value:
+                if isinstance(item, ast.Node):
+                    yield item
+
+
+def descendants(node: ast.Node) -> Iterator[ast.Node]:
+    """The node itself and all below it, parents first."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed(list(children(current))))
+
+
+def map_children(node: N, fn: Callable[[Any], Any]) -> N:
+    """The node with `fn` applied to each direct child; the same object if nothing changed."""
+    new: dict[str, Any] = {}
+    for name in child_fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, ast.Node):
+            mapped = fn(value)
+            if mapped is not value:
+                new[name] = mapped
+        elif type(value) is tuple:
+            items = tuple(fn(item) if isinstance(item, ast.Node) else item for item in value)
+            if any(a is not b for a, b in zip(items, value, strict=True)):
+                new[name] = items
+    return replace(node, **new) if new else node
+
+
+def copy(node: N, span: Callable[[Span], Span]) -> N:
+    """A deep copy, each span passed through `span`: every node of the copy is an object of its own."""
+    new: dict[str, Any] = {"span": span(node.span)}
+    for name in node.__dataclass_fields__:
+        value = getattr(node, name)
+        if isinstance(value, ast.Node):
+            new[name] = copy(value, span)
+        elif type(value) is tuple:
+            new[name] = tuple(copy(item, span) if isinstance(item, ast.Node) else item for item in value)
+        elif isinstance(value, Span):
+            new[name] = span(value)
+    return replace(node, **new)
