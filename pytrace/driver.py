@@ -1,0 +1,347 @@
+"""The pipeline, top to bottom: source to Program (`compile_source`) and Program to a finished run (`run_program`).
+
+Place in the pipeline: below the command line, above every stage.  In: a Source and Options.  Out: an exit status, or for
+library callers a Program or a RunResult.  What a newcomer would get wrong: on a cache hit nothing of the compiler is
+imported, so every import of a stage stands in the function that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pytrace.diagnostics import Diagnostics, MachineError, ScriptError, UsageError
+from pytrace.options import Options
+from pytrace.source import Source
+
+if TYPE_CHECKING:
+    from pytrace.program import Program
+    from pytrace.runtime.machine import Machine
+    from pytrace.runtime.output.capture import RunResult
+
+# ---------------------------------------------------------------- what is to be run
+
+
+def read_source(script: str | None, path: str) -> Source:
+    """The script of -e, of standard input (`-`), of a file, or the bundled tool of that name."""
+    if script is not None:
+        return Source("stdin", script.encode("utf-8", "surrogateescape"))
+    if path == "-":
+        return Source("stdin", sys.stdin.buffer.read())
+    try:
+        with open(path, "rb") as f:
+            return Source(path, f.read())
+    except OSError as error:
+        tool = _bundled_tool(path)
+        if tool is None:
+            raise UsageError(f"failed to open file '{path}': {error.strerror}", hint=_tool_hint(path)) from None
+        with open(tool, "rb") as f:
+            return Source(path, f.read())
+
+
+def _bundled_tool(name: str) -> str | None:
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools", name + ".pt")
+    return path if "/" not in name and os.path.isfile(path) else None
+
+
+def _tool_hint(name: str) -> str:
+    if "/" in name or "." in name:
+        return ""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools")
+    tools = sorted(f[:-3] for f in os.listdir(folder) if f.endswith(".pt"))
+    return f"bundled tools: {', '.join(tools)}"
+
+
+# ---------------------------------------------------------------- source to Program
+
+
+class Stages:
+    """Times the stages for `-d time`."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+        self.rows: list[tuple[str, float]] = []
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        from time import perf_counter
+
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.rows.append((name, perf_counter() - start))
+            if self.wanted:
+                sys.stderr.write(f"time: {name:<12} {1000 * self.rows[-1][1]:8.2f} ms\n")
+
+
+def obtain(source: Source, options: Options) -> Program:
+    """The Program of a script, from the compile cache if it is there.  Raises ScriptError, MachineError."""
+    from pytrace import cache
+    from pytrace.runtime import identity
+
+    store = cache.Cache(options.cache_dir or cache.default_dir())
+    use = options.use_cache and bool(store.folder) and not options.wants_stages
+    key = cache.key_of((source.name, source.text, options.compile_key(), identity.kernel())) if use else ""
+    if use:
+        found = store.get(key, identity.is_current)
+        if found is not None:
+            return found
+    from pytrace.runtime.machine import Machine
+
+    machine = Machine.from_options(options)
+    program = compile_source(source, options, machine)
+    if use:
+        store.put(key, machine.fingerprint(), program)
+    return program
+
+
+def compile_source(source: Source, options: Options, target: Machine) -> Program:
+    """Source to Program.  Raises ScriptError with every diagnostic that was found."""
+    from pytrace.grammar.parser import parse
+
+    stages = Stages("time" in options.debug)
+    diagnostics = Diagnostics()
+    with stages("parse"):
+        tree = parse(source, diagnostics)
+    _show(options, "parse", lambda: _dump_source(tree))
+    _show(options, "ast", lambda: _dump_tree(tree))
+    with stages("tables"):
+        from pytrace.defs import load_registry
+
+        registry = load_registry()
+    with stages("analyse"):
+        from pytrace.sema.pipeline import analyse
+
+        typed = analyse(tree, registry=registry, target=target, options=options, diagnostics=diagnostics)
+    diagnostics.raise_errors()
+    _show(options, "types", lambda: _dump_types(typed))
+    with stages("generate"):
+        from pytrace.codegen.generate import generate
+
+        generated = generate(typed, cpu=target.bpf_cpu(), diagnostics=diagnostics, stages=options.debug)
+    diagnostics.raise_errors()
+    _show(options, "codegen", lambda: generated.ir)
+    _show(options, "codegen-opt", lambda: generated.optimised_ir)
+    _show(options, "dis", lambda: generated.disassembly)
+    _write_stage(options.emit_elf, lambda: generated.elf)
+    if options.emit_llvm:
+        _write_stage(options.emit_llvm + ".original.ll", lambda: generated.ir.encode("latin-1"))
+        _write_stage(options.emit_llvm + ".optimized.ll", lambda: generated.optimised_ir.encode("latin-1"))
+    program = generated.program(_messages(diagnostics))
+    _show(options, "program", lambda: program.describe())
+    return program
+
+
+def _messages(diagnostics: Diagnostics) -> Any:
+    from pytrace.program import Message
+
+    return tuple(Message(d.render(False), d.render(True)) for d in diagnostics)
+
+
+_HEADINGS = {
+    "parse": "Source after parsing", "ast": "AST", "types": "Types", "codegen": "LLVM IR before optimization",
+    "codegen-opt": "LLVM IR after optimization", "dis": "Disassembled bytecode", "program": "Program",
+}  # fmt: skip
+
+
+def _show(options: Options, stage: str, dump: Callable[[], str]) -> None:
+    if stage in options.debug:
+        heading = _HEADINGS[stage]
+        sys.stdout.write(f"{heading}\n{'-' * len(heading)}\n\n{dump()}\n")
+
+
+def _dump_source(tree: Any) -> str:
+    from pytrace.grammar.dump import dump
+
+    return dump(tree)
+
+
+def _dump_tree(tree: Any) -> str:
+    from pytrace.grammar.dump import tree as structure
+
+    return structure(tree)
+
+
+def _dump_types(typed: Any) -> str:
+    from pytrace.sema.dump import dump
+
+    return dump(typed)
+
+
+def _write_stage(path: str, content: Callable[[], bytes]) -> None:
+    if path:
+        try:
+            with open(path, "wb") as f:
+                f.write(content())
+        except OSError as error:
+            raise UsageError(f"failed to open file '{path}': {error.strerror}") from None
+
+
+def format_script(source: Source, options: Options) -> int:
+    """`--fmt`: the canonical form on stdout, or in place of the `-o` file, atomically."""
+    from pytrace.grammar.format import format_source
+
+    text = format_source(source).encode("latin-1")
+    if not options.output:
+        sys.stdout.buffer.write(text)
+        return 0
+    temporary = f"{options.output}.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as f:
+            f.write(text)
+        os.replace(temporary, options.output)
+    except OSError as error:
+        raise UsageError(f"unable to write '{options.output}': {error.strerror}") from None
+    return 0
+
+
+# ---------------------------------------------------------------- Program to events
+
+
+def main(source: Source, options: Options) -> int:
+    """Compile and run as the command does; the exit status."""
+    program = obtain(source, options)
+    if options.warning_level:
+        sys.stderr.write("".join(m.coloured if options.colour else m.plain for m in program.warnings))
+        sys.stderr.flush()
+    if options.mode == "codegen":
+        return 0
+    return run_program(program, options)
+
+
+def run_program(program: Program, options: Options) -> int:
+    """Run a Program with text or JSON output as `options` say; the exit status."""
+    from pytrace.defs import load_row
+    from pytrace.runtime.output import open_output
+    from pytrace.runtime.session import Session
+
+    with open_output(options) as output:
+        session = Session(program, rows=load_row, output=output, options=options)
+        return session.run()
+
+
+def compile(script: str, *, options: Options | None = None) -> Program:
+    """Compile `script` for this machine.  Raises ScriptError, MachineError; needs no privileges but to read BTF."""
+    return obtain(Source("script", script.encode("utf-8", "surrogateescape")), options or Options())
+
+
+def run(script: str | Program, *, timeout: float | None = None, options: Options | None = None) -> RunResult:
+    """Run a script or Program and collect what it prints and its maps, decoded.
+
+    `timeout` in seconds stops it as Ctrl-C would; None waits until it exits by itself.  Raises ScriptError,
+    MachineError, VerifierError.
+    """
+    from pytrace.defs import load_row
+    from pytrace.runtime.output.capture import CaptureOutput
+    from pytrace.runtime.session import Session
+
+    chosen = options or Options()
+    program = compile(script, options=chosen) if isinstance(script, str) else script
+    output = CaptureOutput()
+    session = Session(program, rows=load_row, output=output, options=chosen)
+    output.result.exit_status = session.run(timeout=timeout)
+    return output.result
+
+
+# ---------------------------------------------------------------- listing and information
+
+
+def list_probes(search: str, options: Options) -> int:
+    """`-l PATTERN`."""
+    check_privileges()
+    from pytrace.defs import load_registry
+    from pytrace.listing import list_matching
+    from pytrace.runtime.machine import Machine
+
+    return list_matching(search, load_registry(), Machine.from_options(options), options)
+
+
+def list_script(source: Source, options: Options) -> int:
+    """`-l script.bt`, `-l -e PROGRAM`: the expanded probes of a script."""
+    from pytrace.defs import load_registry
+    from pytrace.grammar.parser import parse
+    from pytrace.listing import list_of_script
+    from pytrace.runtime.machine import Machine
+
+    diagnostics = Diagnostics()
+    tree = parse(source, diagnostics)
+    status = list_of_script(tree, load_registry(), Machine.from_options(options), options, diagnostics)
+    if diagnostics.has_errors:
+        raise ScriptError(diagnostics)
+    return status
+
+
+def info(options: Options) -> int:
+    """`--info`."""
+    check_privileges()
+    from pytrace.info import report
+    from pytrace.runtime.machine import Machine
+
+    sys.stdout.write(report(Machine.from_options(options)))
+    return 0
+
+
+def clear_cache(options: Options) -> int:
+    """Forget all stored Programs; how many there were."""
+    from pytrace import cache
+
+    folder = options.cache_dir or cache.default_dir()
+    return cache.Cache(folder).clear() if folder else 0
+
+
+# ---------------------------------------------------------------- before anything runs
+
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH, _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 1, 2, 21, 38, 39
+
+
+def check_privileges() -> None:
+    """Root, or the capabilities of spec 06 §2.  Raises MachineError naming the first that is missing."""
+    with open("/proc/self/status") as f:
+        held = next((int(line.split()[1], 16) for line in f if line.startswith("CapEff:")), 0)
+    needed = [("CAP_BPF", _CAP_BPF, True), ("CAP_PERFMON", _CAP_PERFMON, True)]
+    if os.geteuid() != 0:
+        needed += [("CAP_DAC_READ_SEARCH", _CAP_DAC_READ_SEARCH, False), ("CAP_DAC_OVERRIDE", _CAP_DAC_OVERRIDE, False)]
+    for name, bit, in_sys_admin in needed:
+        if not (held >> bit & 1 or (in_sys_admin and held >> _CAP_SYS_ADMIN & 1)):
+            raise MachineError(f"Missing {name} capability, please run {_command()} as the root user.", exit_status=1)
+    try:
+        with open("/sys/kernel/security/lockdown") as f:
+            if "[confidentiality]" in f.read():
+                raise MachineError(
+                    "Kernel lockdown is enabled and set to 'confidentiality', which blocks BPF from reading kernel memory.",
+                    advice="boot with lockdown=integrity or without lockdown, often by turning Secure Boot off",
+                    exit_status=1,
+                )
+    except OSError:
+        return
+
+
+def _command() -> str:
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return name if name and not name.startswith("__main__") else "pytrace"
+
+
+_HIGHEST_PID = 0x400000
+
+
+def checked_pid(text: str) -> int | None:
+    """The PID of -p, which must name a live process.  Raises UsageError as the reference words it."""
+    if not text:
+        return None
+    try:
+        pid = int(text, 0)
+        if pid < 0:
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"Failed to parse pid: invalid integer: {text}") from None
+    if pid > _HIGHEST_PID:
+        raise UsageError(f"Pid out of range: {pid}")
+    try:
+        os.close(os.pidfd_open(pid))
+    except OSError as error:
+        raise UsageError(f"Failed to attach to pid: Unable to open pidfd ({error.strerror})") from None
+    return pid
