@@ -333,9 +333,7 @@ def checked_pid(text: str) -> int | None:
     if not text:
         return None
     try:
-        pid = int(text, 0)
-        if pid < 0:
-            raise ValueError
+        pid = int(text, 0) % 2**64  # as strtoull(3) reads a minus sign
     except ValueError:
         raise UsageError(f"Failed to parse pid: invalid integer: {text}") from None
     if pid > _HIGHEST_PID:
