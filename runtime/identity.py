@@ -1,0 +1,77 @@
+"""Identities of what a compiled Program depends on, cheap enough to check on every start.
+
+Place in the pipeline: under the compile cache and under the live Target.  In: a path, a question.  Out: short strings;
+`is_current` says whether a list of them still holds.  What a newcomer would get wrong: these strings are compared, never
+trusted to name anything; whatever cannot be read any more is simply not current.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+_SEPARATOR = "\x00"
+
+
+def kernel() -> str:
+    """The running kernel's build: release, version and, where it can be read, the GNU build id note."""
+    uname = os.uname()
+    try:
+        with open("/sys/kernel/notes", "rb") as f:
+            notes = f.read(256).hex()
+    except OSError:
+        notes = ""
+    return _SEPARATOR.join((uname.release, uname.version, uname.machine, notes))
+
+
+def file(path: str) -> str:
+    """A file or folder by path, inode, size and time of change."""
+    return _SEPARATOR.join(("file", path, _stat(path)))
+
+
+def listing(path: str) -> str:
+    """A folder by the names in it, for folders whose time of change says nothing (tracefs, sysfs)."""
+    return _SEPARATOR.join(("listing", path, _names(path)))
+
+
+def content(path: str) -> str:
+    """A small file of proc, sysfs or tracefs by what it says."""
+    return _SEPARATOR.join(("content", path, _content(path)))
+
+
+def boot() -> str:
+    """This boot of the machine: kernel addresses and ids that were looked up hold for no other."""
+    return content("/proc/sys/kernel/random/boot_id")
+
+
+def is_current(fingerprint: Iterable[str]) -> bool:
+    """Whether every identity of `fingerprint` is the same now."""
+    checks = {"file": _stat, "listing": _names, "content": _content}
+    for identity in fingerprint:
+        kind, path, recorded = identity.split(_SEPARATOR, 2)
+        if checks[kind](path) != recorded:
+            return False
+    return True
+
+
+def _stat(path: str) -> str:
+    try:
+        info = os.stat(path)
+    except OSError:
+        return "absent"
+    return f"{info.st_dev}:{info.st_ino}:{info.st_size}:{info.st_mtime_ns}"
+
+
+def _names(path: str) -> str:
+    try:
+        return ",".join(sorted(os.listdir(path)))
+    except OSError:
+        return "absent"
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, "rb") as f:
+            return f.read(1 << 20).decode("latin-1")
+    except OSError:
+        return "absent"
