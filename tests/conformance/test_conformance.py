@@ -1,0 +1,46 @@
+"""The same script through the reference (real bpftrace) and through pytrace; what they print must be equal.
+
+Directives beside those of tests/harness/datafile.py: `compare` (stdout stderr status; default stdout and status) and
+`normalise` / `normalise-stderr` (tests/harness/normalise.py).  PYTRACE_CONFORMANCE=reference runs the reference against
+itself, which shows that a case is deterministic enough to compare.
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+
+from tests.harness import datafile, machine
+from tests.harness.normalise import NOISE, normalise
+from tests.harness.process import Finished
+from tests.harness.tracer import run_case
+
+CASES = [case for path in sorted(Path(__file__).parent.glob("*.case")) for case in datafile.read(path)]
+
+
+@pytest.mark.feature("root", "btf", "reference")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.usefixtures("nothing_left_behind")
+def test_conformance(case: datafile.Case, pytrace: str, test_programs: Path, tmp_path: Path) -> None:
+    machine.need(*case.words("needs"))
+    subject = machine.reference() if os.environ.get("PYTRACE_CONFORMANCE") == "reference" else pytrace
+    expected = run_case(case, machine.reference(), test_programs, tmp_path)
+    assert not expected.timed_out, "the reference did not end by itself:\n" + expected.describe()
+    found = run_case(case, subject, test_programs, tmp_path)
+    wrong = [part for part in case.words("compare") or ["stdout", "status"] if compared(case, part, expected, found)]
+    difference = "".join(compared(case, part, expected, found) for part in wrong)
+    assert not wrong and not found.timed_out, f"{case.path.name}:{case.line}\n{difference}\n{found.describe()}"
+
+
+def compared(case: datafile.Case, part: str, expected: Finished, found: Finished) -> str:
+    """A diff of one part of the two runs, "" where they agree."""
+    if part == "status":
+        same = expected.status == found.status
+        return "" if same else f"status: the reference {expected.status}, here {found.status}\n"
+    sides = [run.stdout if part == "stdout" else NOISE.sub("", run.stderr) for run in (expected, found)]
+    names = case.words("normalise" if part == "stdout" else "normalise-stderr")
+    one, two = (normalise(text, names).splitlines(keepends=True) for text in sides)
+    return "".join(unified_diff(one, two, f"{part} of the reference", f"{part} here"))

@@ -1,0 +1,1 @@
+"""What the tests that start pytrace as a process have in common; see CONTRIBUTING.md, "Tests"."""

@@ -1,0 +1,143 @@
+"""What this machine offers: named features, probed and never guessed from a kernel version.
+
+In: a feature's name as test files write it after `NEEDS:`.  Out: "" if it is there, else why it is not.  What a newcomer
+would get wrong: a missing feature is a skip only where nobody asked for it.  PYTRACE_REQUIRE=a,b turns the skip of a and b
+into a failure, and under CI every feature that may be missing must stand in tests/skips.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TRACING = Path("/sys/kernel/tracing")
+VMLINUX_BTF = Path("/sys/kernel/btf/vmlinux")
+PMU = Path("/sys/bus/event_source/devices")
+
+BPF_PROG_LOAD = 5
+BPF_PROG_TYPE_TRACING = 26
+BPF_TRACE_FENTRY = 24
+BPF_TRACE_ITER = 28
+NR_BPF = {"x86_64": 321, "aarch64": 280}
+
+
+def need(*features: str) -> None:
+    """Skip the running test unless every feature is there; fail where the skip is not allowed."""
+    required = set(filter(None, os.environ.get("PYTRACE_REQUIRE", "").split(",")))
+    for feature in features:
+        why = missing(feature)
+        if not why:
+            continue
+        if feature in required:
+            pytest.fail(f"{feature} is required here (PYTRACE_REQUIRE), and missing: {why}", pytrace=False)
+        if os.environ.get("CI") and feature not in declared_skips():
+            pytest.fail(f"{feature} is missing ({why}), and not declared in tests/skips", pytrace=False)
+        pytest.skip(f"missing feature {feature}: {why}")
+
+
+@cache
+def declared_skips() -> frozenset[str]:
+    """The features that CI's kernel does not have, from tests/skips: `feature  reason` a line, `#` comments."""
+    lines = (ROOT / "tests" / "skips").read_text().splitlines()
+    return frozenset(line.split()[0] for line in lines if line.strip() and not line.startswith("#"))
+
+
+@cache
+def missing(feature: str) -> str:
+    """Why `feature` is not available, or ""; KeyError for a name that nobody defined."""
+    return PROBES[feature]()
+
+
+def _path(path: Path | str) -> str:
+    try:
+        return "" if os.access(path, os.R_OK) else f"no {path}"
+    except OSError as error:
+        return str(error)
+
+
+def _command(name: str) -> str:
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return "" if shutil.which(name, path=path) else f"no command {name}"
+
+
+def _in_btf(name: str) -> str:
+    if why := _path(VMLINUX_BTF):
+        return why
+    return "" if name.encode() + b"\0" in VMLINUX_BTF.read_bytes() else f"the kernel's BTF has no {name}"
+
+
+def _tracing_program(attach_type: int, function: str) -> str:
+    """Try to load `return 0` as a BPF_PROG_TYPE_TRACING program on a kernel function."""
+    try:
+        libbpf = ctypes.CDLL("libbpf.so.1")
+    except OSError as error:
+        return f"could not tell: {error}"
+    btf_id = libbpf.libbpf_find_vmlinux_btf_id(function.encode(), attach_type)
+    if btf_id <= 0:
+        return f"{function} is not in the kernel's BTF"
+    code = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
+    insns, license_, log = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL"), bytearray(116)
+    struct.pack_into("<IIQQ", log, 0, BPF_PROG_TYPE_TRACING, 2, ctypes.addressof(insns), ctypes.addressof(license_))
+    struct.pack_into("<I", log, 68, attach_type)
+    struct.pack_into("<I", log, 108, btf_id)
+    attr = ctypes.create_string_buffer(bytes(log), len(log))
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(NR_BPF[platform.machine()], BPF_PROG_LOAD, attr, len(log))
+    if fd < 0:
+        return f"the kernel refuses the program: {os.strerror(ctypes.get_errno())}"
+    os.close(fd)
+    return ""
+
+
+def _bcc() -> str:
+    done = subprocess.run(["/usr/bin/python3", "-c", "import bcc"], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else "Debian's python3-bpfcc is not installed"
+
+
+def _uprobe_multi() -> str:
+    return _path(PMU / "uprobe") or _in_btf("bpf_uprobe_multi_link")
+
+
+def _kprobe_multi() -> str:
+    return _path(PMU / "kprobe") or _in_btf("bpf_kprobe_multi_link")
+
+
+def reference() -> str:
+    """The reference's command: on PATH, or as tests/conformance/reference installed it; "" if there is none."""
+    cache_dir = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    installed = cache_dir / "pytrace-tests" / "bpftrace-reference"
+    return shutil.which("bpftrace-reference") or (str(installed) if installed.exists() else "")
+
+
+PROBES: dict[str, Callable[[], str]] = {
+    "root": lambda: "" if os.geteuid() == 0 else "not root",
+    "tracefs": lambda: _path(TRACING / "events"),
+    "btf": lambda: _path(VMLINUX_BTF),
+    "tracepoint": lambda: _path(TRACING / "events" / "syscalls"),
+    "rawtracepoint": lambda: _path(TRACING / "events" / "sched") or _path(VMLINUX_BTF),
+    "uprobe": lambda: _path(PMU / "uprobe"),
+    "uprobe_multi": _uprobe_multi,
+    "kprobe": lambda: _path(PMU / "kprobe"),
+    "kprobe_multi": _kprobe_multi,
+    "fentry": lambda: _tracing_program(BPF_TRACE_FENTRY, "vfs_read"),
+    "iter": lambda: _tracing_program(BPF_TRACE_ITER, "task"),
+    "hardware": lambda: _path(PMU / "cpu"),
+    "perf_software": lambda: _path(PMU / "software"),
+    "block": lambda: _path(TRACING / "events" / "block"),
+    "ring_buffer": lambda: _in_btf("bpf_ringbuf_output"),
+    "bcc": _bcc,
+    "gcc": lambda: _command("gcc"),
+    "bpftool": lambda: _command("bpftool"),
+    "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",
+    "vm": lambda: _command("qemu-system-x86_64"),
+}

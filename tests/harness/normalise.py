@@ -1,0 +1,67 @@
+"""What two runs of the same script may differ in, taken out by name.
+
+In: output and the names that a test declares.  Out: output to compare byte for byte.  What a newcomer would get wrong:
+nothing is normalised unless the test says so; a test that declares too much compares nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+BUCKET = re.compile(r"^([\[(].*?[)\]]) +\d+ \|[@ ]*\|$", re.M)
+JSON_BUCKET = re.compile(r'\{"(min|max)": ?-?\d+, ?("max": ?-?\d+, ?)?"count": ?\d+\}')
+
+
+def _lines(change: Callable[[list[str]], list[str]]) -> Callable[[str], str]:
+    return lambda text: "".join(change(text.splitlines(keepends=True)))
+
+
+def _uniq(lines: list[str]) -> list[str]:
+    return [line for at, line in enumerate(lines) if at == 0 or line != lines[at - 1]]
+
+
+def _bars(text: str) -> str:
+    text = BUCKET.sub("BUCKET", text)
+    return re.sub(r"(BUCKET\n)+", "BUCKETS\n", text)
+
+
+NORMALISERS: dict[str, Callable[[str], str]] = {
+    # every run of digits, with its sign
+    "numbers": lambda text: re.sub(r"-?\b\d+(\.\d+)?", "N", text),
+    # clock times and dates
+    "times": lambda text: re.sub(r"\b\d\d:\d\d:\d\d(\.\d+)?|\b\d{4}-\d\d-\d\d\b", "TIME", text),
+    # 0x… and bare kernel addresses
+    "addresses": lambda text: re.sub(r"\b0x[0-9a-f]+|\bffff[0-9a-f]{12}\b", "ADDRESS", text),
+    # the +N behind a symbol
+    "offsets": lambda text: re.sub(r"\+\d+", "+N", text),
+    # lines in any order
+    "sort": _lines(sorted),
+    # the same line again, right after itself
+    "uniq": _lines(_uniq),
+    # the rows of histograms: that there are some, not how many
+    "bars": _bars,
+    "json-buckets": lambda text: re.sub(r"(BUCKET(, ?)?)+", "BUCKETS", JSON_BUCKET.sub("BUCKET", text)),
+    # white space: runs become one space (column widths that follow from numbers)
+    "spaces": lambda text: re.sub(r"[ \t]+", " ", text),
+    # the tool's own name, where it speaks of itself
+    "tool": lambda text: re.sub(r"\b(bpftrace|pytrace)\b", "TOOL", text),
+    # only the first line counts (a list or a trace of unknown length follows)
+    "first-line": lambda text: text.split("\n", 1)[0] + "\n",
+    # only the first three lines
+    "head": _lines(lambda lines: lines[:3]),
+    # how many lines there are is not determined, that there are some is
+    "any": lambda text: "SOME\n" if text.strip() else "NONE\n",
+    # empty stack frames of unknown depth: only that there is an indented line
+    "frames": lambda text: re.sub(r"((?:^|\n)[ ]{4,}\S[^\n]*)+", "\n    FRAMES", text),
+}
+
+# Lines about the machine that either tool may print, whatever the script; dropped from stderr on both sides.
+NOISE = re.compile(r"^WARNING: (Unknown error -1: )?[Cc]ould ?n[o']t set RLIMIT_\w+ .*\n|^libbpf: .*\n", re.M)
+
+
+def normalise(text: str, names: list[str]) -> str:
+    """Apply the named normalisers in the order given."""
+    for name in names:
+        text = NORMALISERS[name](text)
+    return text

@@ -1,0 +1,163 @@
+"""Run a command to its end or a deadline, and see that it left nothing in the kernel.
+
+In: a shell command.  Out: `Finished` with what it printed and how it ended.  What a newcomer would get wrong: the command
+runs in a session of its own and is ended by pid, SIGINT first, so that a tracer which hangs still takes its probes along.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.harness.machine import ROOT, TRACING
+
+ATTACHED = re.compile(r"^Attached \d+ probes?$", re.M)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended.  `status` is negative for a signal, as subprocess has it."""
+
+    stdout: str
+    stderr: str
+    status: int
+    timed_out: bool
+    seconds: float
+
+    def describe(self) -> str:
+        """For a failed test's message."""
+        end = "timed out" if self.timed_out else f"status {self.status}"
+        return f"{end} after {self.seconds:.1f} s\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}---"
+
+
+def pytrace_command() -> str:
+    """The shell words that start the pytrace of this checkout, with the Python that runs the tests."""
+    return f"env PYTRACE_VENV={sys.prefix} {ROOT}/bin/pytrace"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """A fixed environment: no BPFTRACE_ or PYTRACE_ variable of the caller's, C locale, UTC."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("BPFTRACE_", "PYTRACE_", "PYTHON"))}
+    path = kept.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+    return {**kept, "PATH": path, "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", **more}
+
+
+def run(
+    command: str,
+    *,
+    timeout: float,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    when_attached: Callable[[int], None] | None = None,
+) -> Finished:
+    """Run `command` with bash.  `when_attached(pid)` is called once "Attached N probes" is on stderr."""
+    began = time.monotonic()
+    child = subprocess.Popen(
+        ["bash", "-c", f"exec {command}" if when_attached else command],
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env or environment(),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    seen = threading.Event()
+    readers = [_Reader(child.stdout), _Reader(child.stderr, seen)]
+    if stdin is not None and child.stdin:
+        child.stdin.write(stdin.encode("latin-1"))
+        child.stdin.close()
+    if when_attached and seen.wait(timeout):
+        time.sleep(0.05)
+        when_attached(child.pid)
+    timed_out = not _ends(child, timeout - (time.monotonic() - began))
+    if timed_out:
+        _end(child)
+    for reader in readers:
+        reader.thread.join(2)
+    out, err = (reader.text() for reader in readers)
+    return Finished(out, err, child.returncode, timed_out, time.monotonic() - began)
+
+
+class _Reader:
+    """Reads one pipe in a thread; sets `seen` when the tracer says that it is attached."""
+
+    def __init__(self, pipe: object, seen: threading.Event | None = None) -> None:
+        self.pipe, self.seen, self.raw = pipe, seen, b""
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        while data := os.read(self.pipe.fileno(), 65536):  # type: ignore[attr-defined]
+            self.raw += data
+            if self.seen and ATTACHED.search(self.text()):
+                self.seen.set()
+        if self.seen:
+            self.seen.set()
+
+    def text(self) -> str:
+        return self.raw.decode("latin-1")
+
+
+def _ends(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        child.wait(max(seconds, 0.01))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    for sig in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, sig)
+        except ProcessLookupError:
+            break
+        if _ends(child, 3):
+            break
+    child.wait()
+
+
+def kernel_objects() -> frozenset[str]:
+    """Every BPF program, link and map of the kernel by id, and the trace events that tracers create."""
+    found = set()
+    for kind in ("prog", "link", "map"):
+        done = subprocess.run(["bpftool", kind, "show"], capture_output=True, text=True, check=False, env=environment())
+        found |= {f"{kind} {number}" for number in re.findall(r"^(\d+): ", done.stdout, re.M)}
+    for events in ("uprobe_events", "kprobe_events"):
+        path = TRACING / events
+        if path.exists():
+            found |= {f"{events} {line}" for line in path.read_text().splitlines()}
+    return frozenset(found)
+
+
+def held_by_processes() -> set[str]:
+    """The BPF objects that some running process has an fd of: they end with it, so nobody has left them behind."""
+    held = set()
+    for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
+        try:
+            text = info.read_text()
+        except OSError:
+            continue
+        held |= {f"{kind} {number}" for kind, number in re.findall(r"^(prog|map|link)_id:\t(\d+)", text, re.M)}
+    return held
+
+
+def left_behind(before: frozenset[str], patience: float = 3.0) -> set[str]:
+    """What is in the kernel now, was not there `before`, and belongs to no process.  The kernel frees late: wait a little."""
+    end = time.monotonic() + patience
+    while True:
+        left = kernel_objects() - before
+        if left:
+            left -= held_by_processes()
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.1)
