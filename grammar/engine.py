@@ -19,6 +19,9 @@ MAX_DEPTH = 500
 """Greatest height of a tree.  Hand-written scripts stay below 40."""
 
 
+_ASSIGN = ("ASSIGN", "ASSIGN_OPERATION")
+
+
 class Stop(Exception):
     """The parser gives up; what is wrong has been reported."""
 
@@ -113,7 +116,9 @@ class Engine:
                 if kind == END and self.states[-1] == end_state:
                     return None if self.errors else self.values[-1]
                 action = top.row.get(kind, 0)
-                if action > 0:
+                if action > 0 and top.symbol == "postfix" and kind in _ASSIGN and not self.actions.can_assign(kind):
+                    self.recovery.recover(begin, kind)
+                elif action > 0:
                     if self.errors and kind == "RBRACE":
                         self.supply(kind)  # a block with errors does not take its `}`
                     else:

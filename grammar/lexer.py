@@ -106,6 +106,8 @@ class Lexer:
     def kind_at(self, start: int, row: Container[str]) -> str:
         """The kind of the token at `start` (layout skipped) for a state that can take `row`; "" if none."""
         c = self.char(start)
+        if "INTEGER" in row and "IDENT" not in row and not (c == "]" and "RSQB" in row):
+            return "INTEGER"  # whatever stands there, it is read as one
         if not c:
             return END
         if "_IS_CAST" in row:
@@ -117,8 +119,6 @@ class Lexer:
             return "_IS_TYPE"
         if "ATTACH_POINT" in row:
             return self._root_kind(start, c, row)
-        if "INTEGER" in row and "IDENT" not in row and not (c == "]" and "RSQB" in row):
-            return "INTEGER"
         if c in LETTERS:
             return self._word_kind(start, row)
         if c in DIGITS:
@@ -150,11 +150,13 @@ class Lexer:
         text = self.text
         for length in (3, 2):
             kind = OPERATORS.get(text[start : start + length])
-            if kind is not None and (kind != "AND" or kind in row):  # a prefix `&&` is `&` twice
+            if kind is not None and (kind in row or kind not in ("AND", "ARROW")):  # prefix `&&`, `->` are two
                 return kind
         return OPERATORS.get(c, "")
 
     def _root_kind(self, start: int, c: str, row: Container[str]) -> str:
+        if c == ";" and "SEMICOLON" in row:  # after a map declaration
+            return "SEMICOLON"
         if "C_DEFINITION" not in row:  # in a list of attach points
             if c == "{" or c == "/":
                 return OPERATORS[c]
@@ -264,24 +266,25 @@ class Lexer:
             while self.char(end).isdigit():
                 end += 1
             return Token(kind, start, end, text[start + 1 : end])
-        end, problems = self._end_of(kind, start)
-        return Token(kind, start, end, text[start:end], problems)
-
-    def _end_of(self, kind: str, start: int) -> tuple[int, tuple[Problem, ...]]:
-        if kind in _WITHOUT_TEXT:
-            return start, ()
-        if kind in _ONE_CHARACTER:
-            return start + 1, ()
-        if kind == "ATTACH_POINT":
-            return self._attach_point_end(start), ()
         if kind == "C_DEFINITION":
-            return self._c_definition_end(start)
+            return self._c_definition(start)
+        end = self._end_of(kind, start)
+        return Token(kind, start, end, text[start:end])
+
+    def _end_of(self, kind: str, start: int) -> int:
+        if kind in _WITHOUT_TEXT:
+            return start
+        if kind in _ONE_CHARACTER:
+            return start + 1
+        if kind == "ATTACH_POINT":
+            return self._attach_point_end(start)
         if self.text[start] in LETTERS:
-            return self.word_end(start), ()
+            return self.word_end(start)
         for length in (3, 2):
-            if OPERATORS.get(self.text[start : start + length]) == kind:
-                return start + length, ()
-        return start + 1, ()
+            operator = self.text[start : start + length]
+            if OPERATORS.get(operator) == kind:
+                return start + len(operator)
+        return start + 1
 
     def _attach_point_end(self, start: int) -> int:
         """The raw text of an attach point (spec 03 §1)."""
@@ -299,11 +302,13 @@ class Lexer:
                 at = min(at + 1, len(text))
         return at
 
-    def _c_definition_end(self, start: int) -> tuple[int, tuple[Problem, ...]]:
+    def _c_definition(self, start: int) -> Token:
+        """A `#` line, or a definition with its attributes and, given or not, its `;`."""
         text = self.text
         if text[start] == "#":
             end = text.find("\n", start)
-            return (len(text) if end < 0 else end), ()
+            end = len(text) if end < 0 else end
+            return Token("C_DEFINITION", start, end, text[start:end].rstrip())
         at, depth = text.find("{", start), 0
         while at < len(text):
             after = self.skip_layout(at)
@@ -314,7 +319,10 @@ class Lexer:
             at += 1
             if not depth:
                 break
-        return self._attributes_end(at)
+        at, problems = self._attributes_end(at)
+        end = self.skip_layout(at)
+        closed = self.char(end) == ";"
+        return Token("C_DEFINITION", start, end + closed, text[start:at] + ";", problems)
 
     def _attributes_end(self, at: int) -> tuple[int, tuple[Problem, ...]]:
         problems: list[Problem] = []
@@ -322,7 +330,7 @@ class Lexer:
             word = self.skip_layout(at)
             end = self.word_end(word)
             if self.text[word:end] != "__attribute__":
-                break
+                return at, tuple(problems)
             at = self.skip_layout(end)
             if not self.text.startswith("((", at):
                 problems.append(Problem("__attribute__ syntax error, expected '(('", at))
@@ -332,9 +340,6 @@ class Lexer:
                 problems.append(Problem("__attribute__ syntax error, mismatched '(' and ')'", at))
                 return len(self.text), tuple(problems)
             at = end
-        if self.char(word) == ";":
-            at = word + 1
-        return at, tuple(problems)
 
     def closing_parenthesis(self, at: int) -> int:
         """Where the `)` is that closes the parenthesis around `at`; the end of the text if there is none."""

@@ -99,9 +99,10 @@ def integer_value(literal: str) -> int | str:
         digits, base = plain[2:], 2
     elif len(plain) > 1 and plain[0] == "0" and plain[1] in "01234567":
         digits, base = plain[1:], 8
+    octal = base == 10 and len(plain) > 1 and plain[0] == "0"  # as strtoull(3) reads `08`: a 0, and a rest
     allowed = _HEX if base == 16 else _DIGITS[:base]
     count = 0
-    while count < len(digits) and digits[count] in allowed:
+    while count < len(digits) and digits[count] in allowed and not (octal and count):
         count += 1
     if not count:
         return f"invalid integer: {digits if base != 10 else literal}"

@@ -137,6 +137,8 @@ class Recovery:
         engine = self.engine
         if row.message:
             engine.report_at(row.message, engine.at)
+        if not _nested(symbols):
+            self._leave_parameters(symbols)
         if row.then == _ABORT or (row.after == "IMPORT" and len(symbols) < 4 and "LBRACE" not in symbols):
             raise Stop
         if row.then == _SKIP_BLOCK:
@@ -157,11 +159,21 @@ class Recovery:
                     message = "expected ';' after import"
                 engine.report_at(message, engine.at)
                 if not _nested(symbols):
+                    self._leave_parameters(symbols)
                     raise Stop
                 engine.supply(kind)
                 return
         engine.report_at("unexpected input", engine.at)
         raise Stop
+
+    def _leave_parameters(self, symbols: list[str]) -> None:
+        """A wrong parameter of a subprogram also costs it its `)`."""
+        engine = self.engine
+        at = engine.lexer.skip_layout(engine.at)
+        if "FN" in symbols and "LPAR" in symbols and "RPAR" not in symbols and not self.takes("RPAR"):
+            if engine.lexer.char(at) != ")":
+                engine.report_at("expected ')'", at)
+            raise Stop
 
     # ------------------------------------------------------------ statements
 

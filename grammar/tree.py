@@ -19,6 +19,7 @@ from pytrace.grammar.literals import integer_value
 from pytrace.source import Span
 
 _LVALUES = (ast.Variable, ast.Map, ast.MapAccess)
+_ACCESSES = (ast.FieldAccess, ast.TupleAccess, ast.Index)
 _IMMUTABLE = (
     "Tuples and records are immutable once created. Consider creating a new value and assigning it instead."
 )
@@ -59,8 +60,9 @@ class TreeBuilder:
 
     def c_definition(self, items: list[Any], start: int, end: int) -> ast.CDefinition:
         if self.seen_item or self.seen_preamble:
-            self.engine.report("C definitions " + _AFTER_ITEMS, start, end)
-        return ast.CDefinition(items[0].text.rstrip(), span=self.span(start, end))
+            newline = self.engine.lexer.char(start) == "#" and self.engine.lexer.char(end) == "\n"
+            self.engine.report("C definitions " + _AFTER_ITEMS, start, end + newline)
+        return ast.CDefinition(items[0].text, span=self.span(start, end))
 
     def config(self, items: list[Any], start: int, end: int) -> ast.Config:
         word = start + len("config")
@@ -80,7 +82,9 @@ class TreeBuilder:
             number = integer_value(token.text)
             if isinstance(number, str):
                 self.engine.report_at("invalid integer in config", end)
-                number = 0
+                if self.engine.lexer.char(self.engine.lexer.skip_layout(end)) != "}":
+                    self.engine.report_at("expected '}'", end)
+                raise Stop
             value = number
         return ast.ConfigAssignment(key.text, value, span=self.span(start, end))
 
@@ -178,22 +182,20 @@ class TreeBuilder:
         (variable, declaration), type_, value = items
         return ast.Let(variable, type_, value, span=self.span(start, end), declaration=declaration)
 
+    def can_assign(self, operator: str) -> bool:
+        """Whether the parser may read the assignment whose target was reduced last, were it only to refuse it."""
+        target, start = self.engine.values[-1], self.engine.starts[-1]
+        if self.source.text[start : start + 1] not in ("$", "@"):
+            return False
+        return isinstance(target, _LVALUES) or (operator == "ASSIGN" and isinstance(target, _ACCESSES))
+
     def assign(self, items: list[Any], start: int, end: int) -> ast.Assign:
         target, operator, value = items
-        if not isinstance(target, _LVALUES) or self.source.text[start] not in "$@":
-            self._refuse_target(target, operator, start, end)
-        return ast.Assign(target, operator.text, value, span=self.span(start, end))
-
-    def _refuse_target(self, target: ast.Expr, operator: Token, start: int, end: int) -> None:
-        accessed = isinstance(target, ast.FieldAccess | ast.TupleAccess)
-        if operator.text != "=" or self.source.text[start] not in "$@" or isinstance(target, ast.IncDec):
-            self.engine.report_at("expected ';'", operator.start)
-        elif accessed:
+        if isinstance(target, ast.FieldAccess | ast.TupleAccess):
             self.engine.report(_IMMUTABLE, start, end)
-        elif isinstance(target, ast.Index):
+        elif not isinstance(target, _LVALUES):
             self.engine.report("invalid assignment target", start, end)
-        else:
-            self.engine.report_at("expected ';'", operator.start)
+        return ast.Assign(target, operator.text, value, span=self.span(start, end))
 
     def discard(self, items: list[Any], start: int, end: int) -> ast.Discard:
         return ast.Discard(items[0], span=self.span(start, end))
@@ -217,12 +219,19 @@ class TreeBuilder:
 
     def for_head(self, items: list[Any], start: int, end: int) -> tuple[ast.Variable, ast.Map | ast.Range]:
         variable, first, *last = items
+        if self._is_open(start, end):
+            self.engine.skip_block()
         if last:
             return variable, ast.Range(first, last[0], span=self.span(start, end))
-        if not isinstance(first, ast.Map):
+        if not isinstance(first, ast.Map) and not self.engine.skipped_block:
             self.engine.report_at("expected map or range in for loop", end)
             self.engine.skip_block()
         return variable, first
+
+    def _is_open(self, start: int, end: int) -> bool:
+        """Whether the head of a loop lacks its `)`, which has been reported then."""
+        opening = self.engine.lexer.skip_layout(start + len("for"))
+        return self.engine.lexer.char(opening) == "(" and self.source.text[end - 1] != ")"
 
     def for_(self, items: list[Any], start: int, end: int) -> ast.For:
         (variable, iterable), body = items
@@ -251,16 +260,18 @@ class TreeBuilder:
     def unary_operation(self, items: list[Any], start: int, end: int) -> ast.Unary:
         return ast.Unary(items[0].text, items[1], span=self.span(start, end))
 
-    def prefix_step(self, items: list[Any], start: int, end: int) -> ast.IncDec:
+    def prefix_step(self, items: list[Any], start: int, end: int) -> ast.Expr:
         operator, operand = items
         if not isinstance(operand, _LVALUES):
             self._refuse_step(operand.span.start, operand.span.end)
         return ast.IncDec(operator.text, True, operand, span=self.span(start, end))
 
-    def postfix_step(self, items: list[Any], start: int, end: int) -> ast.IncDec:
+    def postfix_step(self, items: list[Any], start: int, end: int) -> ast.Expr:
         operand, operator = items
         if not isinstance(operand, _LVALUES):
             self._refuse_step(operator.start, operator.end)
+            unstepped: ast.Expr = operand
+            return unstepped
         return ast.IncDec(operator.text, False, operand, span=self.span(start, end))
 
     def _refuse_step(self, start: int, end: int) -> None:
@@ -346,6 +357,12 @@ class TreeBuilder:
         return ast.Tuple(tuple(items), span=self.span(start, end))
 
     def record(self, items: list[Any], start: int, end: int) -> ast.Record:
+        names: set[str] = set()
+        for item in items:
+            if item.name in names:
+                message = "Named argument list already contains name: " + item.name
+                self.engine.report(message, item.span.start, item.span.end)
+            names.add(item.name)
         return ast.Record(tuple(items), span=self.span(start, end))
 
     def record_field(self, items: list[Any], start: int, end: int) -> ast.RecordField:
