@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 from pytrace.diagnostics import InternalError, MachineError, PytraceError, ScriptError, UsageError, VerifierError
 from pytrace.options import Options
+from pytrace.version import REFERENCE
 
-REFERENCE_VERSION = "v0.27.1"
+
 _DEBUG_STAGES = (
     "parse", "ast", "types", "codegen", "codegen-opt", "dis", "libbpf", "verifier", "program", "time",
 )  # fmt: skip
@@ -410,8 +411,8 @@ def version() -> str:
     from pytrace import __version__
 
     if program_name() == "bpftrace":
-        return f"bpftrace {REFERENCE_VERSION}"
-    return f"pytrace v{__version__} (bpftrace {REFERENCE_VERSION})"
+        return f"bpftrace {REFERENCE}"
+    return f"pytrace v{__version__} (bpftrace {REFERENCE})"
 
 
 def main(argv: list[str] | None = None) -> int:
