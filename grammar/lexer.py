@@ -147,12 +147,18 @@ class Lexer:
             return "_CONDITION_PAR"
         if c == "/" and "_PREDICATE_END" in row and self.char(self.skip_layout(start + 1)) == "{":
             return "_PREDICATE_END"
-        text = self.text
         for length in (3, 2):
-            kind = OPERATORS.get(text[start : start + length])
-            if kind is not None and (kind in row or kind not in ("AND", "ARROW")):  # prefix `&&`, `->` are two
+            kind = OPERATORS.get(self.text[start : start + length])
+            if kind is not None and (kind in row or not self._splits(kind, row)):
                 return kind
         return OPERATORS.get(c, "")
+
+    @staticmethod
+    def _splits(kind: str, row: Container[str]) -> bool:
+        """Whether an operator that does not fit is read as its first character: `&&$x`, `->x`, `let $x == 1`."""
+        if kind == "EQUAL":
+            return "ASSIGN" in row
+        return kind in ("AND", "ARROW", "ASSIGN_OPERATION") and "TILDE" in row
 
     def _root_kind(self, start: int, c: str, row: Container[str]) -> str:
         if c == ";" and "SEMICOLON" in row:  # after a map declaration

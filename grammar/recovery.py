@@ -139,7 +139,7 @@ class Recovery:
             engine.report_at(row.message, engine.at)
         if not _nested(symbols):
             self._leave_parameters(symbols)
-        if row.then == _ABORT or (row.after == "IMPORT" and len(symbols) < 4 and "LBRACE" not in symbols):
+        if row.then == _ABORT or not (_nested(symbols) or row.message == _TARGET_LIST):
             raise Stop
         if row.then == _SKIP_BLOCK:
             engine.skip_block()
@@ -155,6 +155,10 @@ class Recovery:
         engine = self.engine
         for kind, message in _CLOSERS.items():
             if self.takes(kind):
+                if kind == "LBRACE":
+                    engine.reduce_until(kind)  # the head of a loop has something to say itself
+                    if engine.skipped_block:
+                        return
                 if kind == "SEMICOLON" and "STRING" == symbols[-1] and symbols[-2] == "IMPORT":
                     message = "expected ';' after import"
                 engine.report_at(message, engine.at)
