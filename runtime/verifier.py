@@ -1,0 +1,133 @@
+"""Why the kernel refused a program: from its log to a short cause and the script's own line.
+
+Place in the pipeline: called by the loader after a refusal.  In: the failed load.  Out: a VerifierError (or KernelError
+when the verifier was not what refused).  What a newcomer would get wrong: the last lines of a log are a summary; the
+cause stands before them, and the script's line is the last `; text @ file:line` (or `; text`, before Linux 6.4) before
+the cause.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from pytrace.diagnostics import KernelError, MachineError, VerifierError, VerifierLine
+from pytrace.runtime.sys import Kernel, ProgramLoad
+
+if TYPE_CHECKING:
+    from pytrace.program import LineRow, Program, ProgramSpec
+
+_SUMMARY = ("processed ", "verification time", "stack depth", "mark_precise")
+_BTF_TROUBLE = ("line_info", "func_info", "Invalid name_offset", "Invalid line_info", "missing bpf_line_info")
+_HELPER_REFUSALS = {
+    "helper call is not allowed in probe": " not allowed in probe",
+    "program of this type cannot use helper": " not allowed in probe",
+    "unknown func": " not allowed in probe",
+    "pointer arithmetic on ptr_or_null_ prohibited, null-check it first": (
+        ": result needs to be null-checked before accessing fields"
+    ),
+}
+_LARGEST_LOG = 1 << 24
+
+
+def explain(
+    kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError, log_size: int, program: Program
+) -> MachineError:
+    """Load again with a log and make the error.  `load` may have line information, which is dropped if it is refused."""
+    log, number = _log_of(kernel, load, log_size)
+    if any(text in log for text in _BTF_TROUBLE) and load.line_info:
+        load.line_info = b""
+        log, number = _log_of(kernel, load, log_size)
+    number = first.errno or number
+    if not log:
+        return KernelError(f"Error loading BPF program for {spec.name}", number, advice=_advice(number, spec))
+    line = _script_line(log, spec)
+    message = _helper_message(log) or _stack_message(log)
+    if not message:
+        message = (
+            f"Error loading BPF program for {spec.name}. Error code: -{number} ({os.strerror(number)})."
+            " Use -v for full kernel error log."
+        )
+    return VerifierError(message, cause=cause_of(log), log=log, line=line)
+
+
+def _log_of(kernel: Kernel, load: ProgramLoad, size: int) -> tuple[str, int]:
+    """(log, errno) of a load that is expected to fail; a log that does not fit is asked for again, larger."""
+    load.log_level = 1
+    load.log_size = max(size, 4096)
+    while True:
+        try:
+            fd, _ = kernel.prog_load(load)
+        except OSError as error:
+            if error.errno == errno.ENOSPC and load.log_size < _LARGEST_LOG:
+                load.log_size *= 4
+                continue
+            return getattr(error, "log", ""), error.errno or 0
+        kernel.close(fd)
+        return "", 0
+
+
+def cause_of(log: str) -> str:
+    """The verifier's own sentence: the last line that is neither summary, instruction, state nor source."""
+    lines = [line.strip() for line in log.splitlines()]
+    while lines and (not lines[-1] or lines[-1].startswith(_SUMMARY)):
+        lines.pop()
+    return next((line for line in reversed(lines) if not _is_trace(line)), lines[-1] if lines else "")
+
+
+def _is_trace(line: str) -> bool:
+    if not line or line.startswith((";", "from ", "R0=", "R1=")):
+        return True
+    number, colon, _ = line.partition(":")
+    return bool(colon) and number.isdigit()
+
+
+def _script_line(log: str, spec: ProgramSpec) -> VerifierLine | None:
+    """The script's line nearest before the last instruction that the verifier looked at."""
+    last = -1
+    for line in log.splitlines():
+        number, colon, rest = line.partition(":")
+        if colon and number.isdigit() and rest.startswith(" ("):
+            last = int(number)
+    row: LineRow | None = None
+    for candidate in spec.line_info:
+        if candidate.index <= last and candidate.line:
+            row = candidate
+    if row is None:
+        return None
+    name = spec.location.filename if spec.location else "script"
+    marker = " " * max(0, row.column - 1) + "~"
+    return VerifierLine(f"{name}:{row.line}:{row.column}", f"{row.text}\n{marker}\n" if row.text else "")
+
+
+def _helper_message(log: str) -> str:
+    """`helper bpf_d_path not allowed in probe`, when that is what happened."""
+    for pattern, ending in _HELPER_REFUSALS.items():
+        at = log.find(pattern)
+        call = log.rfind(" call ", 0, at) if at >= 0 else -1
+        if call >= 0:
+            name, hash_sign, _ = log[call + 6 : log.find("\n", call)].partition("#")
+            if hash_sign:
+                return f"helper {name}{ending}"
+    return ""
+
+
+def _stack_message(log: str) -> str:
+    at = log.find("stack size")
+    if at >= 0 and "Too large" in log[at:]:
+        return (
+            "Stack size is too large. Trying moving some scratch variables into maps or try setting a lower "
+            "on_stack_limit (e.g. `config = { on_stack_limit=16 }`)"
+        )
+    return ""
+
+
+def _advice(number: int, spec: ProgramSpec) -> str:
+    if number == errno.EPERM and spec.type == "tracing":
+        return "this kernel does not allow programs of type tracing (fentry, fexit, iter, rawtracepoint)"
+    if number == errno.EPERM:
+        return "needs root, or CAP_BPF and CAP_PERFMON"
+    if number == errno.EINVAL and spec.attach_type:
+        return f"this kernel may not know programs of type {spec.type} for {spec.attach_type}"
+    return ""
