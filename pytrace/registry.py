@@ -379,9 +379,10 @@ class AggregateDef(Def):
     `lower(em, record_ptr, args, t)` updates it in place; a fresh record is all zero.  With `buckets(t)` (number of
     buckets) `bucket(em, args, t)` emits the i64 bucket index first.
     `lower_read(em, records, t)`: emits reading across CPUs for castable ones; `records(n)` … see codegen.maps.
-    Runtime half: `combine(t, [record bytes of each CPU])` -> value; `sort_key(t, value)`; `render(t, value, div)` text
-    of a map line's right-hand side, or, when `is_histogram`, the rows; `to_json(t, value, div)`; `json_type` "map",
-    "stats", "hist" or "tseries".
+    Runtime half: `combine(t, [record bytes of each CPU])` -> value, with `buckets` `combine(t, [(bucket, [record bytes of
+    each CPU])])`; `sort_key(t, value)`; `render(t, value, div)` text of a map line's right-hand side, or, when
+    `is_histogram`, the rows; `to_json(t, value, div)`; `json_type` "map", "stats", "hist" or "tseries".
+    The row of aggregate NAME lies in the module `defs/aggregates/NAME.py`: a warm start finds it by its name.
     """
 
     signatures: tuple[str, ...]
@@ -397,7 +398,10 @@ class AggregateDef(Def):
     finish: Callable[[Lowering, Any, Type], Any] | None = None
     """`finish(em, total_ptr, t)`: the i64 value of a merged record (castable ones)."""
     combine: Callable[[Type, list[Any]], Any]
-    sort_key: Callable[[Type, Any], Any]
+    sort_key: Callable[[Type, Any], Any] | None
+    """None: entries are sorted by key."""
+    settle: Callable[[Type, list[Any]], None] | None = None
+    """Look at the combined values of all keys together before they are shown."""
     render: Callable[[Type, Any, int], str]
     to_json: Callable[[Type, Any, int], Any]
     is_histogram: bool = False
@@ -437,9 +441,51 @@ class AttachPoint:
     """How many functions or events this one attaches to (multi links), for `Attached N probes`."""
 
 
+@dataclass(slots=True)
+class Pattern:
+    """One attach point as written, split and read by its row, patterns not expanded yet.
+
+    `function` may be an event's name; `rate` is a frequency, period or count; `explicit` what its row wants to remember.
+    """
+
+    provider: ProbeDef
+    target: str = ""
+    language: str = ""
+    namespace: str = ""
+    program_id: int = 0
+    function: str = ""
+    offset: int = 0
+    address: int = 0
+    rate: int = 0
+    length: int = 0
+    mode: str = ""
+    pin: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    @property
+    def name(self) -> str:
+        """The canonical probe name (spec 03 §1)."""
+        parts = [self.provider.name, self.target, self.language, self.namespace]
+        parts.append(str(self.program_id) if self.program_id else "")
+        if self.function:
+            parts.append(f"{self.function}+{self.offset}" if self.offset else self.function)
+        parts += [str(n) if n else "" for n in (self.address, self.rate, self.length)]
+        return ":".join(p for p in (*parts, self.mode) if p)
+
+
+class Reporter(Protocol):
+    """Reports at an attach point."""
+
+    def __call__(self, message: str, *, hints: Iterable[str] = (), other: tuple[str, Span] | None = None) -> None:
+        """`other`: a further location with its own message."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AttachSite:
-    """What a ProbeDef's `parse`/`expand` may look at."""
+    """What a ProbeDef's `parse`, `check` and `expand` may look at."""
 
     target: Target
     config: Mapping[str, Any]
@@ -450,8 +496,14 @@ class AttachSite:
     positional: tuple[str, ...]
     wants_separate: bool
     """The body uses `probe` or differs by attach point: no multi links."""
-    error: Callable[[str], None]
-    warning: Callable[[str], None]
+    error: Reporter
+    warning: Reporter
+    skip_invalid: bool = False
+    """Made from a provider with a wildcard: `parse` returns None silently when the number of parts does not fit."""
+    shared: dict[str, Any] = field(default_factory=dict)
+    """Of all attach points of the script, for rows that must not repeat."""
+    siblings: dict[str, Any] = field(default_factory=dict)
+    """Of the attach points of one probe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,8 +513,11 @@ class ProbeDef(Def):
     `aliases`: other spellings.  `probetype`: what `probetype` shows.  `syntax`: lines for help.  `space`: default
     address space (a syscall tracepoint's ArgRead says otherwise by Field.space).
     `parts`: allowed numbers of parts after the provider.
-    `expand(site, parts)`: the attach points of one pattern, [] after reporting why; `listing(target, pattern parts)`
-    yields the canonical names (with their parameter lines) for `-l`.
+    Three steps, each over all attach points of a script before the next begins: `parse(site, parts)` reads the parts
+    behind the provider (None after reporting why); `check(site, pattern)` reports what is wrong with it and resolves
+    targets in place; `expand(site, pattern)` gives the attach points, [] when nothing matches (who calls reports that:
+    an error for a name, nothing for a pattern that `is_pattern` says may match nothing).
+    `listing(target, pattern parts)` yields the canonical names (with their parameter lines) for `-l`.
     `arg_count`: how many argN there are (0 = none); `lower_argn(em, n)`; `lower_arg(em, instance, field, index, dest)`
     for `args.x`; `lower_retval(em, type)`; `ctx_type`: BTF struct of `ctx`, "" = none.
     `attach(session, probe, program_fd)`: runtime half, returns an object with `disable()` and `close()`.
@@ -481,7 +536,11 @@ class ProbeDef(Def):
     """Which context builtins exist here: args argn retval ctx reg func signal usermode path skboutput uaddr override."""
     arg_count: int = 0
     ctx_type: str = ""
-    expand: Callable[[AttachSite, list[str]], list[AttachPoint]]
+    parse: Callable[[AttachSite, list[str]], Pattern | None]
+    check: Callable[[AttachSite, Pattern], None] | None = None
+    expand: Callable[[AttachSite, Pattern], list[AttachPoint]]
+    is_pattern: Callable[[AttachSite, Pattern], bool] | None = None
+    """Whether an expansion without matches is no error of its own (wildcards); None: never."""
     listing: Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]] | None = None
     lower_argn: Callable[[Lowering, int], Any] | None = None
     lower_arg: Callable[[Lowering, typed.ArgRead, Any], Any] | None = None
@@ -548,5 +607,6 @@ class Registry:
 
 __all__ = [
     "AggregateDef", "AttachPoint", "AttachSite", "CallSite", "Def", "FoldSite", "FunctionDef", "Handler", "Handling",
-    "Kind", "Location", "Lowering", "MapDef", "MapSpec", "Param", "ProbeDef", "Registry", "VariableDef",
+    "Kind", "Location", "Lowering", "MapDef", "MapSpec", "Param", "Pattern", "ProbeDef", "Registry", "Reporter",
+    "VariableDef",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The tables: one row for each builtin function, variable, aggregate, probe kind and map kind.
 
 Place in the pipeline: above sema, codegen and runtime, which get rows through the Registry.  A module in one of the
-sub-folders has `ROWS`, a tuple of its rows; that is all that it takes to enter one.  What a newcomer would get wrong:
+sub-folders has `ROWS`, a tuple of its rows; that is all that it takes to enter one (`_shared.py` modules have none).  What a newcomer would get wrong:
 `load_row` imports one module only, for a warm start; nothing else may be imported on its way.
 """
 
@@ -22,6 +22,8 @@ def load_registry() -> Registry:
     for table in TABLES:
         package = import_module(f"pytrace.defs.{table}")
         for info in iter_modules(package.__path__):
+            if info.name.startswith("_"):
+                continue  # what several rows share
             for row in import_module(f"pytrace.defs.{table}.{info.name}").ROWS:
                 registry.add(f"{table}.{info.name}:{row.name}", row)
     return registry

@@ -1,0 +1,52 @@
+"""Clocks and calendars: strftime() values and time() (spec 04 §2).
+
+Place in the pipeline: called by `render` and by the row of time(), imported only when a script uses one of them.  In:
+nanoseconds of a kernel clock and a strftime(3) format.  Out: latin-1 str.  What a newcomer would get wrong: `%f`, `%k` and
+`%l` are ours (micro-, nano- and milliseconds) and are put in before strftime(3) sees the format.
+"""
+
+from __future__ import annotations
+
+import time
+
+_boot_offset: int | None = None
+
+
+def boot_offset() -> int:
+    """Nanoseconds from the boot clock to the epoch, read once: the best of a few attempts."""
+    global _boot_offset
+    if _boot_offset is None:
+        best = 1 << 62
+        for _ in range(5):
+            before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            now = time.clock_gettime_ns(time.CLOCK_REALTIME)
+            after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+            if after - before < best:
+                best, _boot_offset = after - before, now - (before + after) // 2
+    assert _boot_offset is not None
+    return _boot_offset
+
+
+def wall_clock(nanoseconds: int, clock: str) -> int:
+    """Nanoseconds since the epoch of a reading of `clock`: boot, tai, sw_tai (nsecs(), spec 04 §1)."""
+    return nanoseconds + boot_offset() if clock == "boot" else nanoseconds
+
+
+def format_timestamp(nanoseconds: int, clock: str, form: str) -> str:
+    """A reading of `clock` in local time; "(?)" for the epoch itself and for what strftime(3) cannot say."""
+    seconds, rest = divmod(wall_clock(nanoseconds, clock), 10**9)
+    if not seconds:
+        return "(?)"
+    if "%" in form:
+        form = form.replace("%f", f"{rest // 1000:06d}").replace("%k", f"{rest:09d}").replace("%l", f"{rest // 10**6:03d}")
+    try:
+        return format_local(form, seconds) or "(?)"
+    except (OverflowError, ValueError, OSError):
+        return "(?)"
+
+
+def format_local(form: str, seconds: float) -> str:
+    """strftime(3) of local time.  Bytes ≥ 0x80 of the format pass through unchanged."""
+    raw = form.encode("latin-1").decode("utf-8", "surrogateescape")
+    text = time.strftime(raw, time.localtime(seconds))
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
