@@ -163,7 +163,8 @@ class Recovery:
                     message = "expected ';' after import"
                 engine.report_at(message, engine.at)
                 if not _nested(symbols):
-                    self._leave_parameters(symbols)
+                    if kind != "RPAR":
+                        self._leave_parameters(symbols)
                     raise Stop
                 engine.supply(kind)
                 return
@@ -174,7 +175,7 @@ class Recovery:
         """A wrong parameter of a subprogram also costs it its `)`."""
         engine = self.engine
         at = engine.lexer.skip_layout(engine.at)
-        if "FN" in symbols and "LPAR" in symbols and "RPAR" not in symbols and not self.takes("RPAR"):
+        if "FN" in symbols and "LPAR" in symbols and "RPAR" not in symbols:
             if engine.lexer.char(at) != ")":
                 engine.report_at("expected ')'", at)
             raise Stop
