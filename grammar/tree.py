@@ -425,11 +425,11 @@ def statements_only(block: ast.Block) -> ast.Block:
     """The body of a probe or loop has no value: a last expression without `;` is a statement there."""
     if block.value is None:
         return block
-    last = ast.ExprStmt(_without_value(block.value), span=block.value.span)
+    last = ast.ExprStmt(without_value(block.value), span=block.value.span)
     return replace(block, statements=(*block.statements, last), value=None)
 
 
-def _without_value(expr: ast.Expr) -> ast.Expr:
+def without_value(expr: ast.Expr) -> ast.Expr:
     """`expr` where nobody wants its value, so that the branches of an `if` need not agree."""
     if isinstance(expr, ast.Block):
         return statements_only(expr)
@@ -438,7 +438,7 @@ def _without_value(expr: ast.Expr) -> ast.Expr:
         if isinstance(otherwise, ast.Block):
             otherwise = statements_only(otherwise)
         elif otherwise is not None:
-            replaced = _without_value(otherwise)
+            replaced = without_value(otherwise)
             assert isinstance(replaced, ast.If)
             otherwise = replaced
         return replace(expr, then=statements_only(expr.then), otherwise=otherwise)
