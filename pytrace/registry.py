@@ -74,6 +74,8 @@ class CallSite(Protocol):
     provider: ProbeDef
     attach_point: AttachPoint
     """The first of the instance's attach points; `uses_attach_point` makes it the only one."""
+    in_loop: bool
+    """Inside the body of a loop."""
 
     def arg_type(self, index: int) -> Type:
         """The type of argument `index` so far (NONE while unknown)."""
@@ -393,6 +395,8 @@ class AggregateDef(Def):
     buckets: Callable[[Type], int] | None = None
     bucket: Callable[[Lowering, tuple[typed.Expr, ...], Type], Any] | None = None
     castable: bool = False
+    example: str = ""
+    """A call of it, for messages: `hist(retval)`."""
     merge: Callable[[Lowering, Any, Any, Type], None] | None = None
     """`merge(em, total_ptr, record_ptr, t)`: add one CPU's record to a zeroed total, in BPF (castable ones)."""
     finish: Callable[[Lowering, Any, Type], Any] | None = None
@@ -552,6 +556,8 @@ class ProbeDef(Def):
     attach_last_first: bool = False
     pid_filter: bool = False
     return_code: int = 0
+    args_are_parameters: bool = False
+    """`args` are a function's parameters (a wrong name is "Can't find function parameter"), not a record's fields."""
 
 
 # ---------------------------------------------------------------- the registry

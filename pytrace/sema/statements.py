@@ -1,0 +1,422 @@
+"""Statements, and the bodies of probes and subprograms.
+
+Place in the pipeline: rules of `elaborator`.  In: statement nodes.  Out: lists of typed statements.  What a newcomer
+would get wrong: a scratch variable is declared by its first assignment, *after* the assigned value was looked at.
+"""
+
+from __future__ import annotations
+
+from pytrace import types
+from pytrace.grammar import ast
+from pytrace.sema import report as phases
+from pytrace.sema import typed
+from pytrace.sema.aggregates import call_of, castable
+from pytrace.sema.casts import written_type
+from pytrace.sema.convert import cast, convert
+from pytrace.sema.elaborator import UNKNOWN, Elaborator, statement, type_name
+from pytrace.sema.expressions import condition, map_element, map_mismatch
+from pytrace.sema.joins import changed, is_int, join
+from pytrace.sema.operators import binary
+from pytrace.source import Span
+from pytrace.types import (
+    INT64, Aggregate, NoneType, Space, String, Tuple, Type, VoidType,
+)  # fmt: skip
+
+# ---------------------------------------------------------------- probes and subprograms
+
+
+def probe(el: Elaborator) -> typed.Instance:
+    """The whole body of a unit."""
+    unit = el.unit
+    with el.scope():
+        predicate = condition(el, unit.predicate, unit.predicate.span) if unit.predicate is not None else None
+        predicate = _pid_filter(el, predicate)
+        body = el.body(unit.body)
+    return typed.Instance(
+        attach_points=unit.attach_points,
+        args=unit.args,
+        predicate=predicate,
+        body=body,
+        span=unit.span,
+        index=unit.index,
+    )
+
+
+def _pid_filter(el: Elaborator, predicate: typed.Expr | None) -> typed.Expr | None:
+    """With -p, providers that cannot be attached to one process test for it first (spec 03 §6)."""
+    options, provider = el.inference.options, el.unit.provider
+    if options.pid is None or provider is None or not provider.pid_filter:
+        return predicate
+    span = el.unit.body.span
+    wanted = ast.Binary("==", ast.Identifier("pid", span=span), ast.Integer(options.pid, span=span), span=span)
+    test = el.expr(wanted)
+    if predicate is None:
+        return test
+    return typed.Logical(type=types.BOOL, span=span, op="&&", left=test, right=predicate)
+
+
+def subprogram(el: Elaborator, node: ast.Subprogram) -> None:
+    """Types of the parameters, then the body into the symbol."""
+    symbol = el.inference.subprograms[node.name]
+    with el.scope() as names:
+        for param, target in zip(node.params, symbol.params, strict=True):
+            t = written_type(el, param.type)
+            if t is not None and t is not UNKNOWN:
+                el.inference.set_variable(target, t, Space.KERNEL)
+            names[param.variable.name] = target
+        result = written_type(el, node.return_type)
+        if result is not None:
+            symbol.return_type = result
+        symbol.body = el.body(node.body)
+
+
+# ---------------------------------------------------------------- simple statements
+
+
+@statement(ast.ExprStmt)
+def _expression(el: Elaborator, node: ast.ExprStmt) -> list[typed.Stmt]:
+    inner = node.expr
+    if isinstance(inner, ast.If):
+        return _if(el, inner)
+    if isinstance(inner, ast.Block):
+        return list(el.body(inner).statements)
+    value = el.expr(inner)
+    if not isinstance(inner, ast.IncDec):
+        el.discarded(value, node.span)
+    return [typed.Eval(span=node.span, expr=el.as_value(value))]
+
+
+def _if(el: Elaborator, node: ast.If) -> list[typed.Stmt]:
+    """An `if` for its effect; a branch that folding has ruled out is typed, and then left out."""
+    if isinstance(node.cond, ast.Comptime):
+        return [typed.Eval(span=node.span, expr=el.expr(node.cond))]
+    cond = condition(el, node.cond, node.span)
+    then = el.body(node.then)
+    otherwise: typed.Block | None = None
+    if isinstance(node.otherwise, ast.If):
+        otherwise = typed.Block(tuple(_if(el, node.otherwise)))
+    elif node.otherwise is not None:
+        otherwise = el.body(node.otherwise)
+    if isinstance(node.cond, ast.Boolean):
+        taken = then if node.cond.value else otherwise
+        return list(taken.statements) if taken is not None else []
+    return [typed.If(span=node.span, cond=cond, then=then, otherwise=otherwise)]
+
+
+@statement(ast.Discard)
+def _discard(el: Elaborator, node: ast.Discard) -> list[typed.Stmt]:
+    return [typed.Eval(span=node.span, expr=el.value(node.value))]
+
+
+@statement(ast.ImportStmt)
+def _import(el: Elaborator, node: ast.ImportStmt) -> list[typed.Stmt]:
+    return []
+
+
+# ---------------------------------------------------------------- variables
+
+
+@statement(ast.Let)
+def _let(el: Elaborator, node: ast.Let) -> list[typed.Stmt]:
+    value = el.expr(node.value) if node.value is not None else None
+    declared: Type | None = None
+    if node.type is not None:
+        declared = written_type(el, node.type)
+        if declared is None:
+            declared = UNKNOWN
+        elif isinstance(declared, (Aggregate, VoidType)):
+            el.error(f"Invalid variable declaration type: {declared}", node.type.span)
+    symbol = el.declare(node, node.variable.name, node.variable.span)
+    if declared is not None and declared is not UNKNOWN:
+        symbol.fixed = not (isinstance(declared, String) and declared.capacity == 0)
+        if symbol.fixed or symbol.type is UNKNOWN:
+            el.inference.set_variable(symbol, declared, Space.NONE)
+    span = node.span if value is not None else node.declaration
+    return _set_variable(el, symbol, value, span)
+
+
+@statement(ast.Assign)
+def _assign(el: Elaborator, node: ast.Assign) -> list[typed.Stmt]:
+    if isinstance(node.target, ast.Variable):
+        return _assign_variable(el, node, node.target)
+    return _assign_map(el, node)
+
+
+def _assign_variable(el: Elaborator, node: ast.Assign, target: ast.Variable) -> list[typed.Stmt]:
+    if node.op != "=":
+        left = el.expr(target)
+        value = binary(el, node.op[:-1], left, el.expr(node.value), node.span)
+    else:
+        value = el.expr(node.value)
+    symbol = el.lookup(target.name) or el.declare(node, target.name, target.span)
+    return _set_variable(el, symbol, value, node.span)
+
+
+def _set_variable(
+    el: Elaborator, symbol: typed.VarSymbol, value: typed.Expr | None, span: Span
+) -> list[typed.Stmt]:
+    if value is None:
+        if el.final and symbol.type is UNKNOWN:
+            symbol.type = INT64  # never assigned, and said to be so
+        return [typed.AssignVar(span=span, symbol=symbol, value=None)]
+    if value.type is UNKNOWN:
+        if el.final and symbol.type is UNKNOWN:
+            el.error("Invalid expression for assignment", span)
+        return [typed.AssignVar(span=span, symbol=symbol, value=value)]
+    if not _assignable(el, value.type, symbol.type):
+        el.mismatch(span, f"Value '{type_name(value.type)}' cannot be assigned to a scratch variable.")
+        return []
+    if not symbol.fixed:
+        joined = join(symbol.type, value.type)
+        if joined is None:
+            el.mismatch(span, _variable_mismatch(symbol, value.type))
+            return []
+        el.inference.set_variable(symbol, joined, value.space)
+    elif symbol.space == Space.NONE:
+        el.inference.set_variable(symbol, symbol.type, value.space)
+    value = el.as_value(value)
+    if el.final:
+        converted = convert(el, value, symbol.type)
+        if converted is None:
+            el.error(_variable_mismatch(symbol, value.type), span, phase=phases.CONVERT)
+            return []
+        value = converted
+    return [typed.AssignVar(span=span, symbol=symbol, value=value)]
+
+
+def _variable_mismatch(symbol: typed.VarSymbol, t: Type) -> str:
+    return (
+        f"Type mismatch for ${symbol.name}: trying to assign value of type '{t}' when variable already has a type "
+        f"'{symbol.type}'"
+    )
+
+
+def _assignable(el: Elaborator, t: Type, current: Type, to_map: bool = False) -> bool:
+    """Calls without a value cannot be assigned, aggregates only as integers."""
+    if isinstance(t, (NoneType, VoidType)):
+        return False
+    if isinstance(t, Aggregate):
+        if not castable(el.inference.registry, t):
+            return False
+        if not is_int(current):
+            return not to_map and current is UNKNOWN
+    return True
+
+
+# ---------------------------------------------------------------- maps
+
+
+def _assign_map(el: Elaborator, node: ast.Assign) -> list[typed.Stmt]:
+    target = node.target
+    assert not isinstance(target, ast.Variable)
+    map_node, key_node = (target.map, target.key) if isinstance(target, ast.MapAccess) else (target, None)
+    found = call_of(el.inference.registry, node.value) if node.op == "=" else None
+    symbol, key = map_element(el, map_node, key_node, target.span)
+    if found is not None:
+        return _assign_aggregate(el, node, symbol, key)
+    if node.op != "=":
+        return _update_map(el, node, symbol, key)
+    value = _map_value(el, symbol, el.expr(node.value), node)
+    return [typed.AssignMap(span=node.span, map=symbol, key=key, value=value)] if value is not None else []
+
+
+def _map_value(
+    el: Elaborator, symbol: typed.MapSymbol, value: typed.Expr, node: ast.Assign
+) -> typed.Expr | None:
+    """Join the value into the map's type and convert it; None after an error."""
+    if value.type is UNKNOWN:
+        return value
+    if not _assignable(el, value.type, symbol.value_type, to_map=True):
+        _refuse_aggregate(el, symbol, value, node)
+        return None
+    joined = None if isinstance(symbol.value_type, Aggregate) else join(symbol.value_type, value.type)
+    if joined is None:
+        map_mismatch(el, symbol, value.type, node.span)
+        return None
+    el.inference.set_value(symbol, joined, value.space)
+    value = el.as_value(value)
+    if not el.final:
+        return value
+    converted = convert(el, value, joined)
+    if converted is None:
+        text = (
+            f"Type mismatch for @{symbol.name}: trying to assign value of type '{value.type}' when map already has a "
+            f"value type '{joined}'"
+        )
+        el.error(text, node.span, phase=phases.CONVERT)
+    return converted
+
+
+def _refuse_aggregate(el: Elaborator, symbol: typed.MapSymbol, value: typed.Expr, node: ast.Assign) -> None:
+    t = value.type
+    row = el.inference.registry.aggregates.get(t.row) if isinstance(t, Aggregate) else None
+    if row is None:
+        el.mismatch(node.span, f"Value '{type_name(t)}' cannot be assigned to a map.")
+        return
+    hints = []
+    if row.castable and isinstance(value, typed.MapRead):
+        hints.append(
+            "Add a cast to integer if you want the value of the aggregate, e.g. "
+            f"`@{symbol.name} = (int64)@{value.map.name};`."
+        )
+    el.mismatch(
+        node.span,
+        f"Map value '{t}' cannot be assigned from one map to another. The function that returns this type must be "
+        f"called directly e.g. `@{symbol.name} = {row.example or row.name + '()'};`.",
+        hints=hints,
+    )
+
+
+def _update_map(
+    el: Elaborator, node: ast.Assign, symbol: typed.MapSymbol, key: typed.Expr | None
+) -> list[typed.Stmt]:
+    t = symbol.value_type
+    current: typed.Expr = typed.Current(type=t, span=node.target.span, space=symbol.space)
+    if isinstance(t, Aggregate):
+        current = typed.MapRead(type=t, span=node.target.span, map=symbol, key=key)
+    value = binary(el, node.op[:-1], current, el.expr(node.value), node.span)
+    final = _map_value(el, symbol, value, node)
+    if final is None:
+        return []
+    return [typed.UpdateMap(span=node.span, map=symbol, key=key, value=final)]
+
+
+def _assign_aggregate(
+    el: Elaborator, node: ast.Assign, symbol: typed.MapSymbol, key: typed.Expr | None
+) -> list[typed.Stmt]:
+    """`@m[k] = count()`, also as the value of a block, whose statements come first."""
+    from pytrace.sema.calls import aggregate
+
+    out: list[typed.Stmt] = []
+    value = node.value
+    with el.scope():
+        while isinstance(value, ast.Block):
+            for item in value.statements:
+                out += el.stmt(item)
+            assert value.value is not None
+            value = value.value
+        assert isinstance(value, ast.Call)
+        row = el.inference.registry.aggregates[value.name]
+        t, args = aggregate(el, row, value, symbol)
+    if t is UNKNOWN:
+        return out
+    current = symbol.value_type
+    same = isinstance(current, Aggregate) and isinstance(t, Aggregate) and current.row == t.row
+    joined = t if current is UNKNOWN else join(current, t) if same else None
+    if joined is None:
+        map_mismatch(el, symbol, t, value.span)
+        return out
+    if changed(symbol.value_type, joined) or current is UNKNOWN:
+        el.inference.set_value(symbol, joined)
+    out.append(typed.UpdateAggregate(span=node.span, map=symbol, key=key, row=row, args=args))
+    return out
+
+
+# ---------------------------------------------------------------- loops and jumps
+
+
+@statement(ast.For)
+def _for(el: Elaborator, node: ast.For) -> list[typed.Stmt]:
+    if isinstance(node.iterable, ast.Map):
+        return _for_map(el, node, node.iterable)
+    start, end = el.value(node.iterable.start), el.value(node.iterable.end)
+    t = _range_type(el, start, end, node.iterable.span)
+    with el.callback() as captures, el.scope():
+        symbol = el.declare(node, node.variable.name, node.variable.span)
+        if t is not UNKNOWN:
+            el.inference.set_variable(symbol, t, Space.NONE)
+        body = el.body(node.body)
+    if el.final and is_int(t):
+        start, end = cast(start, t) if start.type != t else start, cast(end, t) if end.type != t else end
+        if el.inference.target.feature("bpf_loop") is False:
+            el.error("Missing required kernel feature: loop", node.span)
+    loop = typed.ForRange(span=node.span, symbol=symbol, start=start, end=end, body=body, captures=tuple(captures))
+    return [loop]
+
+
+def _range_type(el: Elaborator, start: typed.Expr, end: typed.Expr, span: Span) -> Type:
+    if start.type is UNKNOWN or end.type is UNKNOWN:
+        return UNKNOWN
+    for expr, which in ((start, "start"), (end, "end")):
+        if not is_int(expr.type):
+            el.mismatch(span, f"Loop range requires an integer for the {which} value", what=which)
+    if not is_int(start.type) or not is_int(end.type):
+        return UNKNOWN
+    if start.type.size == end.type.size:
+        return start.type
+    return join(start.type, end.type) or start.type
+
+
+def _for_map(el: Elaborator, node: ast.For, iterable: ast.Map) -> list[typed.Stmt]:
+    from pytrace.sema.expressions import map_symbol
+
+    symbol = map_symbol(el, iterable, iterable.span)
+    value, key = symbol.value_type, symbol.key_type
+    if isinstance(value, Aggregate):
+        if not castable(el.inference.registry, value):
+            el.mismatch(iterable.span, f"Loop expression does not support type: {value}", what="loop")
+        value = el.as_value(typed.MapRead(type=value, span=iterable.span, map=symbol, key=None)).type
+    with el.callback() as captures, el.scope():
+        variable = el.declare(node, node.variable.name, node.variable.span)
+        if key is not None and value is not UNKNOWN:
+            pair = Tuple((key, value))
+            if changed(variable.type, pair) or variable.type is UNKNOWN:
+                el.inference.set_variable(variable, pair, Space.NONE)
+        body = el.body(node.body)
+    loop = typed.ForMap(span=node.span, symbol=variable, map=symbol, body=body, captures=tuple(captures))
+    return [loop]
+
+
+@statement(ast.While)
+def _while(el: Elaborator, node: ast.While) -> list[typed.Stmt]:
+    cond = condition(el, node.cond, node.span)
+    el.loops += 1
+    body = el.body(node.body)
+    el.loops -= 1
+    return [typed.While(span=node.span, cond=cond, body=body)]
+
+
+@statement(ast.Unroll)
+def _unroll(el: Elaborator, node: ast.Unroll) -> list[typed.Stmt]:
+    count = node.count.value if isinstance(node.count, ast.Integer) else 0
+    return [typed.Unroll(span=node.span, count=count, body=el.body(node.body))]
+
+
+@statement(ast.Break)
+def _break(el: Elaborator, node: ast.Break) -> list[typed.Stmt]:
+    return [typed.Break(span=node.span)]
+
+
+@statement(ast.Continue)
+def _continue(el: Elaborator, node: ast.Continue) -> list[typed.Stmt]:
+    return [typed.Continue(span=node.span)]
+
+
+@statement(ast.Return)
+def _return(el: Elaborator, node: ast.Return) -> list[typed.Stmt]:
+    value = el.value(node.value) if node.value is not None else None
+    if el.unit.subprogram is not None:
+        return _return_from(el, node, el.unit.subprogram, value)
+    if value is not None and value.type is not UNKNOWN and el.final:
+        if not is_int(value.type):
+            el.error(f"Probe return values can only be integers. Found {type_name(value.type)}", node.span)
+        elif value.type.size != 8:
+            value = convert(el, value, INT64) or value
+        if is_int(value.type) and value.type != INT64:
+            value = cast(value, INT64)
+    return [typed.Return(span=node.span, value=value)]
+
+
+def _return_from(
+    el: Elaborator, node: ast.Return, source: ast.Subprogram, value: typed.Expr | None
+) -> list[typed.Stmt]:
+    wanted = el.inference.subprograms[source.name].return_type
+    if el.final:
+        t: Type = types.VOID if value is None else value.type
+        converted = value if value is None else convert(el, value, wanted)
+        nothing = isinstance(wanted, (VoidType, NoneType))
+        if (value is None) != nothing or (value is not None and converted is None):
+            el.error(f"Function {source.name} is of type {wanted}, cannot return {t}", node.span)
+        value = converted
+    return [typed.Return(span=node.span, value=value)]
+
