@@ -104,38 +104,15 @@ class MapReader:
         """A scalar map in an array element."""
         return self.spec.storage in ("slot", "aggregate_slot", "bucket_slots")
 
-    def slot(self) -> list[bytes]:
-        """The assigned copies of a scalar map, without their flags; [] when it never was assigned."""
+    def entries(self) -> Iterator[tuple[bytes, list[bytes]]]:
+        """(raw key, its value on each CPU; a list of one for kinds that are not per CPU), in the kernel's order."""
+        return ((key, self.split(value)) for key, value in self.elements())
+
+    def slot(self) -> list[bytes] | None:
+        """A scalar map: element 0 without its flag, on each CPU where the flag is set; None when it is set on none."""
         value = self._get(bytes(self.spec.key_size), self._stride * self.copies)
         copies = self.split(value) if value else []
-        return [c[FLAG_SIZE:] for c in copies if any(c[:FLAG_SIZE])]
-
-    def values(self) -> list[tuple[bytes, bytes]]:
-        """(key, value) of a map of plain values; the key of a scalar map is empty.  Storage plain, slot."""
-        if self.is_slot:
-            return [(b"", value) for value in self.slot()]
-        return list(self.elements())
-
-    def records(self) -> list[tuple[bytes, list[bytes]]]:
-        """(key, record of each CPU) of an aggregate.  Storage aggregate, aggregate_slot."""
-        if self.is_slot:
-            copies = self.slot()
-            return [(b"", copies)] if copies else []
-        return [(key, self.split(value)) for key, value in self.elements()]
-
-    def buckets(self, record_size: int) -> list[tuple[bytes, dict[int, list[bytes]]]]:
-        """(key, bucket number -> record of each CPU) of a histogram.  Storage buckets, bucket_slots.
-
-        Buckets that were never touched are left out.  `record_size`: of one bucket's record.
-        """
-        if self.is_slot:
-            copies = self.slot()
-            return [(b"", _slot_buckets(copies, record_size))] if copies else []
-        grouped: dict[bytes, dict[int, list[bytes]]] = {}
-        for key, value in self.elements():
-            bucket = int.from_bytes(key[-8:], "little")
-            grouped.setdefault(key[:-8], {})[bucket] = self.split(value)
-        return list(grouped.items())
+        return [c[FLAG_SIZE:] for c in copies if any(c[:FLAG_SIZE])] or None
 
     def lookup(self, key: bytes) -> list[bytes] | None:
         """The raw value (of each CPU) under a raw key, None if there is none."""
@@ -143,7 +120,7 @@ class MapReader:
         return None if value is None else self.split(value)
 
     def is_empty(self) -> bool:
-        return not self.slot() if self.is_slot else next(self.elements(), None) is None
+        return self.slot() is None if self.is_slot else next(self.elements(), None) is None
 
     # ------------------------------------------------------------ changes
     def clear(self) -> None:
@@ -185,14 +162,3 @@ class MapReader:
 
     def _failed(self, what: str, error: OSError) -> KernelError:
         return KernelError(f"Failed to {what} map '{self.spec.name}'", error.errno or 0)
-
-
-def _slot_buckets(copies: list[bytes], size: int) -> dict[int, list[bytes]]:
-    """Bucket number -> records, of the buckets that are not all zero."""
-    touched = {
-        at // size
-        for copy in copies
-        for at in range(0, len(copy) // size * size, size)
-        if any(copy[at : at + size])
-    }
-    return {n: [copy[n * size : (n + 1) * size] for copy in copies] for n in sorted(touched)}

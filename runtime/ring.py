@@ -1,7 +1,7 @@
 """The ring buffer's consumer: records leave shared memory in runs, not one by one.
 
-Place in the pipeline: between the ring buffer map and the event handlers.  In: the map's fd.  Out: `Run`s: equally long
-records of one event, copied out.  Source: kernel/bpf/ringbuf.c, Documentation/bpf/ringbuf.rst.
+Place in the pipeline: between the ring buffer map and the event handlers.  In: the map's fd.  Out: `Run`s (equally long
+records of one event, copied out) and, where those would be short, `Mixed` ones.  Source: kernel/bpf/ringbuf.c, Documentation/bpf/ringbuf.rst.
 What a newcomer would get wrong: (1) headers must be read in shared memory *before* the records behind them are copied,
 because the busy bit is what says that a record is complete, and a block copy may read in any order; (2) positions only
 grow, their remainder by the ring's size is the place; the data is mapped twice in a row so that no record wraps.
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 HEADER = 8
 _LENGTH_MASK = abi.RING_DISCARD - 1
 _FIRST_LOOK = 16
+_SHORT = 8
+"""A run of fewer records is not worth being one."""
+_MIXED = 256
+"""How many records a `Mixed` takes before runs are looked for again."""
 
 
 class Run:
     """`count` records of event `event`, each `length` bytes long, `stride` bytes apart in `block` from byte 8 on."""
 
-    __slots__ = ("block", "count", "event", "length", "stride")
+    __slots__ = ("block", "count", "event", "length", "size", "stride")
 
     def __init__(self, event: int, block: bytes, count: int, length: int, stride: int) -> None:
         self.event = event
@@ -35,6 +39,7 @@ class Run:
         self.count = count
         self.length = length
         self.stride = stride
+        self.size = len(block)
 
     def records(self) -> list[bytes]:
         """The records, without their headers."""
@@ -50,6 +55,27 @@ class Run:
             Run(self.event, self.block[:at], count, self.length, self.stride),
             Run(self.event, self.block[at:], self.count - count, self.length, self.stride),
         )
+
+
+class Mixed:
+    """Records of several events or lengths, where runs would be short.  The event is each record's first word."""
+
+    __slots__ = ("_records", "count", "size")
+
+    event = -1
+
+    def __init__(self, records: list[bytes], size: int) -> None:
+        self._records = records
+        self.count = len(records)
+        self.size = size
+
+    def records(self) -> list[bytes]:
+        return self._records
+
+    def head(self, count: int) -> tuple[Mixed, Mixed]:
+        """The first `count` records, and the rest."""
+        size = self.size * count // self.count
+        return Mixed(self._records[:count], size), Mixed(self._records[count:], self.size - size)
 
 
 class Ring:
@@ -73,11 +99,11 @@ class Ring:
         """Bytes between the consumer and the producer, records that are still being written included."""
         return self._producer[0] - self._consumer[0]
 
-    def fetch(self, limit: int = 1 << 62) -> list[Run]:
+    def fetch(self, limit: int = 1 << 62) -> list[Run | Mixed]:
         """Copy out all complete records, at most about `limit` bytes, and give their room back to the kernel."""
-        position, end = self._consumer[0], self._producer[0]
-        end = min(end, position + limit)
-        runs: list[Run] = []
+        position = start = self._consumer[0]
+        end = min(self._producer[0], position + limit)
+        runs: list[Run | Mixed] = []
         while position < end:
             at = position & self._mask
             header = self._words[at >> 2]
@@ -85,13 +111,33 @@ class Ring:
                 break
             length = header & _LENGTH_MASK
             stride = HEADER + (length + 7 & ~7)
-            count = self._alike(at, header, stride, max(1, (end - position) // stride))
+            most = max(1, (end - position) // stride)
+            count = self._alike(at, header, stride, most)
+            if count < _SHORT and count < most:
+                position += self._singly(runs, at, end - position)
+                continue
             if not header & abi.RING_DISCARD:
                 _split(runs, bytes(self._bytes[at : at + count * stride]), count, length, stride)
             position += count * stride
-        if position != self._consumer[0]:
+        if position != start:
             self._consumer[0] = position
         return runs
+
+    def _singly(self, runs: list[Run | Mixed], at: int, available: int) -> int:
+        """Records whose lengths change all the time: some of them as one `Mixed`.  The bytes passed."""
+        words, ends, place = self._words, [], 0
+        while place < available and len(ends) < _MIXED:
+            header = words[at + place >> 2]
+            if header & abi.RING_BUSY:
+                break
+            length = header & _LENGTH_MASK
+            if not header & abi.RING_DISCARD and length >= 8:
+                ends.append((place + HEADER, place + HEADER + length))
+            place += HEADER + (length + 7 & ~7)
+        block = bytes(self._bytes[at : at + place])
+        if ends:
+            runs.append(Mixed([block[first:last] for first, last in ends], place))
+        return place
 
     def _alike(self, at: int, header: int, stride: int, most: int) -> int:
         """How many records from byte `at` on have this header: looks further and further ahead."""
@@ -123,7 +169,7 @@ def _common(left: bytes, right: bytes, width: int) -> int:
     return low
 
 
-def _split(runs: list[Run], block: bytes, count: int, length: int, stride: int) -> None:
+def _split(runs: list[Run | Mixed], block: bytes, count: int, length: int, stride: int) -> None:
     """Append runs of one event each: the event's id is the first word of a record."""
     if length < 8:
         return  # nothing of ours is that short
@@ -133,20 +179,30 @@ def _split(runs: list[Run], block: bytes, count: int, length: int, stride: int) 
     ids = memoryview(block).cast("Q")[1 :: stride // 8].tobytes()
     done = 0
     while done < count:
-        one = ids[done * 8 : done * 8 + 8]
-        rest = count - done
-        look, known = _FIRST_LOOK, 1
-        while known < rest:
-            look = min(look, rest - known)
-            seen = ids[(done + known) * 8 : (done + known + look) * 8]
-            if seen != one * look:
-                known += _common(seen, one * look, 8)
-                break
-            known += look
-            look *= 4
-        part = block if known == count else block[done * stride : (done + known) * stride]
-        runs.append(Run(int.from_bytes(one, "little"), part, known, length, stride))
+        known = _same(ids, done, count)
+        if known < _SHORT and known < count - done:
+            known = min(_MIXED, count - done)
+            mixed = Run(0, block[done * stride : (done + known) * stride], known, length, stride)
+            runs.append(Mixed(mixed.records(), mixed.size))
+        else:
+            event = int.from_bytes(ids[done * 8 : done * 8 + 8], "little")
+            part = block if known == count else block[done * stride : (done + known) * stride]
+            runs.append(Run(event, part, known, length, stride))
         done += known
+
+
+def _same(ids: bytes, first: int, count: int) -> int:
+    """How many ids from `first` on are equal."""
+    one = ids[first * 8 : first * 8 + 8]
+    known, look, rest = 1, _FIRST_LOOK, count - first
+    while known < rest:
+        look = min(look, rest - known)
+        seen = ids[(first + known) * 8 : (first + known + look) * 8]
+        if seen != one * look:
+            return known + _common(seen, one * look, 8)
+        known += look
+        look *= 4
+    return known
 
 
 class RingBuffer:
@@ -181,7 +237,7 @@ class Backlog:
     def __init__(self, limit: int = 256 << 20) -> None:
         from collections import deque
 
-        self._runs: deque[Run] = deque()
+        self._runs: deque[Run | Mixed] = deque()
         self.bytes = 0
         self.limit = limit
 
@@ -189,9 +245,9 @@ class Backlog:
     def is_full(self) -> bool:
         return self.bytes >= self.limit
 
-    def add(self, runs: Sequence[Run]) -> None:
+    def add(self, runs: Sequence[Run | Mixed]) -> None:
         self._runs.extend(runs)
-        self.bytes += sum(len(run.block) for run in runs)
+        self.bytes += sum(run.size for run in runs)
 
     def clear(self) -> None:
         self._runs.clear()
@@ -200,13 +256,14 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def take(self, most: int) -> Iterator[Run]:
+    def take(self, most: int) -> Iterator[Run | Mixed]:
         """Runs of at most `most` records in all."""
         while self._runs and most > 0:
             run = self._runs.popleft()
             if run.count > most:
-                run, rest = run.head(most)
+                taken, rest = run.head(most)
                 self._runs.appendleft(rest)
-            self.bytes -= len(run.block)
+                run = taken
+            self.bytes -= run.size
             most -= run.count
             yield run

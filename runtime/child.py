@@ -1,0 +1,157 @@
+"""The command of -c: forked early, so that its pid is known, and executed once the probes are attached.
+
+Place in the pipeline: owned by the Session.  In: the command line.  Out: a process, its pid and exit status.
+What a newcomer would get wrong: there is no shell: the words are split at single spaces and the first is looked up in
+PATH; and Python ignores SIGPIPE, which a program must not inherit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from pytrace.diagnostics import MachineError
+from pytrace.runtime.sys import Kernel
+
+_PTRACE_TRACEME, _PTRACE_CONT, _PTRACE_DETACH, _PTRACE_SETOPTIONS = 0, 7, 17, 0x4200
+_PTRACE_O_TRACEEXEC = 0x10
+_GO, _STOP_AT_EXEC = b"g", b"s"
+_MOST_ARGUMENTS = 255
+
+
+def split(command: str) -> tuple[str, list[str]]:
+    """(path, arguments) of a command.  Raises MachineError as the reference words it."""
+    words = [word for word in command.split(" ") if word]
+    if not words:
+        raise _failed("empty command")
+    if len(words) > _MOST_ARGUMENTS + 1:
+        raise _failed(f"too many arguments for command ({len(words)} > {_MOST_ARGUMENTS})")
+    return resolve(words[0]), words
+
+
+def resolve(name: str) -> str:
+    """The executable file that `name` means.  Raises MachineError."""
+    folders = [""] if "/" in name else os.get_exec_path()
+    for folder in folders:
+        path = os.path.join(folder, name) if folder else name
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    raise _failed(f"Path '{name}' does not exist or is not executable")
+
+
+def _failed(reason: str) -> MachineError:
+    return MachineError(f"Failed to fork child: {reason}", exit_status=1)
+
+
+class Child:
+    """A process that waits, before its exec, for `run`.  `pid` is valid from the start."""
+
+    def __init__(self, command: str, kernel: Kernel) -> None:
+        path, words = split(command)
+        self._kernel = kernel
+        self.exit_code: int | None = None
+        self.signal: int | None = None
+        self._stopped = False
+        order, self._order = os.pipe2(os.O_CLOEXEC)
+        self._result, result = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
+        try:
+            self.pid = os.fork()
+        except OSError as error:
+            raise _failed(error.strerror or "") from None
+        if self.pid == 0:
+            os.close(self._order)
+            _become(kernel, parent, order, result, path, words)
+        os.close(order)
+        os.close(result)
+        self.pidfd = kernel.pidfd_open(self.pid)
+
+    def run(self, *, stop_at_exec: bool = False) -> None:
+        """Execute the command; with `stop_at_exec` leave it stopped before its first instruction.  Raises MachineError."""
+        os.write(self._order, _STOP_AT_EXEC if stop_at_exec else _GO)
+        if stop_at_exec:
+            self._wait_for_exec()
+        failure = os.read(self._result, 256).decode("latin-1")  # closed by the exec when all went well
+        if failure:
+            raise MachineError(f"Failed to run child: {failure}")
+
+    def _wait_for_exec(self) -> None:
+        """Follow the child through its SIGSTOP to the stop of its exec."""
+        os.waitpid(self.pid, 0)
+        self._kernel.ptrace(_PTRACE_SETOPTIONS, self.pid, 0, _PTRACE_O_TRACEEXEC)
+        self._kernel.ptrace(_PTRACE_CONT, self.pid)
+        _, status = os.waitpid(self.pid, 0)
+        if os.WIFSTOPPED(status):
+            self._stopped = True
+        else:
+            self._ended(status)
+
+    def resume(self) -> None:
+        """Let a child go on that `run` left stopped."""
+        if self._stopped:
+            self._stopped = False
+            self._kernel.ptrace(_PTRACE_DETACH, self.pid)
+
+    @property
+    def is_alive(self) -> bool:
+        """Reaps it when it has ended."""
+        if self.exit_code is None and self.signal is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._ended(status)
+        return self.exit_code is None and self.signal is None
+
+    def _ended(self, status: int) -> None:
+        if os.WIFSIGNALED(status):
+            self.signal = os.WTERMSIG(status)
+        elif os.WIFEXITED(status):
+            self.exit_code = os.WEXITSTATUS(status)
+
+    def terminate(self, patience: float = 1.0) -> None:
+        """End it: SIGTERM, and SIGKILL after `patience` seconds; it is reaped."""
+        if not self.is_alive:
+            return
+        from select import poll
+
+        self.resume()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                break
+            waiting = poll()
+            waiting.register(self.pidfd, 1)
+            if waiting.poll(patience * 1000):
+                break
+        _, status = os.waitpid(self.pid, 0)
+        self._ended(status)
+
+    def close(self) -> None:
+        """End it if it runs, and close its fds."""
+        self.terminate()
+        for fd in (self._order, self._result, self.pidfd):
+            os.close(fd)
+
+
+def _become(kernel: Kernel, parent: int, order: int, result: int, path: str, words: list[str]) -> None:
+    """In the child: wait for the order, execute.  Does not return."""
+    what = "setup"
+    try:
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL)
+        kernel.die_with_parent(signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)  # the parent went before we asked for its death signal
+        command = os.read(order, 1)
+        if not command:
+            os._exit(0)  # the parent gave up
+        if command == _STOP_AT_EXEC:
+            what = "ptrace"
+            kernel.ptrace(_PTRACE_TRACEME, 0)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        what = "execve"
+        os.execve(path, words, os.environ)
+    except OSError as error:
+        os.write(result, f"{what}: {error.strerror}".encode())
+    finally:
+        os._exit(1)
