@@ -7,8 +7,8 @@
     ---
     uprobe:{programs}/calls:plus { printf("%d\\n", arg0); }
 
-A directive may be repeated.  In `run` and the script, {tool} is the command, {script} `-e` with the script, {file} a file
-holding it, {programs} the folder of built test programs and {pid} the process that `before` started.
+A directive may be repeated.  In `run` and the script, {tool} is the command, {script} `-e` with the script, {file} a
+file holding it, {programs} the folder of built test programs and {pid} the process that `before` started.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DIRECTIVES = frozenset(
-    "run needs env before after timeout stdin compare normalise normalise-stderr expect regex absent stderr status".split()
-)
+RUNNING = ("run", "needs", "env", "before", "after", "timeout", "stdin")
+COMPARING = ("compare", "normalise", "normalise-stderr")  # tests/conformance
+EXPECTING = ("expect", "regex", "absent", "stderr", "status")  # tests/live
+DIRECTIVES = frozenset((*RUNNING, *COMPARING, *EXPECTING))
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def read(path: Path) -> list[Case]:
 
     def finish() -> None:
         if name:
-            cases.append(Case(path, start, name, "".join(script).rstrip("\n") + ("\n" if script else ""), dict(directives)))
+            text = "".join(script).rstrip("\n") + ("\n" if script else "")
+            cases.append(Case(path, start, name, text, dict(directives)))
 
     for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
         if line.startswith("=== "):

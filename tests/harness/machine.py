@@ -1,8 +1,8 @@
 """What this machine offers: named features, probed and never guessed from a kernel version.
 
-In: a feature's name as test files write it after `NEEDS:`.  Out: "" if it is there, else why it is not.  What a newcomer
-would get wrong: a missing feature is a skip only where nobody asked for it.  PYTRACE_REQUIRE=a,b turns the skip of a and b
-into a failure, and under CI every feature that may be missing must stand in tests/skips.
+In: a feature's name as test files write it after `needs:`.  Out: "" if it is there, else why it is not.  What a
+newcomer would get wrong: a missing feature is a skip only where nobody asked for it.  PYTRACE_REQUIRE=a,b turns the
+skip of a and b into a failure, and under CI every feature that may be missing must stand in tests/skips.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "btf": lambda: _path(VMLINUX_BTF),
     "tracepoint": lambda: _path(TRACING / "events" / "syscalls"),
     "rawtracepoint": lambda: _path(TRACING / "events" / "sched") or _path(VMLINUX_BTF),
+    "filter_functions": lambda: _path(TRACING / "available_filter_functions"),
     "uprobe": lambda: _path(PMU / "uprobe"),
     "uprobe_multi": _uprobe_multi,
     "kprobe": lambda: _path(PMU / "kprobe"),

@@ -1,7 +1,8 @@
 """Run a command to its end or a deadline, and see that it left nothing in the kernel.
 
-In: a shell command.  Out: `Finished` with what it printed and how it ended.  What a newcomer would get wrong: the command
-runs in a session of its own and is ended by pid, SIGINT first, so that a tracer which hangs still takes its probes along.
+In: a shell command.  Out: `Finished` with what it printed and how it ended.  What a newcomer would get wrong: the
+command runs in a session of its own and is ended by pid, SIGINT first, so that a tracer which hangs still takes its
+probes along.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def held_by_processes() -> set[str]:
 
 
 def left_behind(before: frozenset[str], patience: float = 3.0) -> set[str]:
-    """What is in the kernel now, was not there `before`, and belongs to no process.  The kernel frees late: wait a little."""
+    """What is new in the kernel since `before` and belongs to no process.  The kernel frees late: wait a little."""
     end = time.monotonic() + patience
     while True:
         left = kernel_objects() - before

@@ -1,4 +1,4 @@
-"""Run one case of a data file through one tracer: background process, script, signal, deadline, and the look afterwards."""
+"""Run one case of a data file through one tracer: background process first, script, signal once attached, deadline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def run_case(case: Case, tool: str, programs: Path, folder: Path, **env: str) ->
 def _start(command: str) -> subprocess.Popen[bytes]:
     words = shlex.split(command)
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    threading.Thread(target=process.wait, daemon=True).start()  # reaped at once: a zombie still looks alive to -p
     comm = Path(f"/proc/{process.pid}/comm")
     for _ in range(200):
         if comm.read_text().strip() == Path(words[0]).name[:15]:

@@ -1,7 +1,7 @@
 """Scripts with expectations: every case of tests/live/*.case runs pytrace on this kernel.
 
-Directives beside those of tests/harness/datafile.py: `expect` (a whole line of stdout, in this order), `regex` (found in
-stdout), `absent` (not found in stdout or stderr), `stderr` (a regex found there), `status` (default 0).
+Directives beside those of tests/harness/datafile.py: `expect` (a whole line of stdout, in this order), `regex` (found
+in stdout), `absent` (not found in stdout or stderr), `stderr` (a regex found there), `status` (default 0).
 """
 
 from __future__ import annotations

@@ -1,6 +1,13 @@
 /* flags: -lside */
 /* Calls into libside.so. */
+#include <unistd.h>
+
 int side_double(int n);
 int side_half(int n);
 
-int main(void) { return side_double(4) - 2 * side_half(8); }
+int main(void)
+{
+	int result = side_double(4) - 2 * side_half(8);
+	usleep(400000); /* a tracer can still look up the symbols */
+	return result;
+}
