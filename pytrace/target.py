@@ -8,7 +8,7 @@ asked is noted, and its answer's identity goes into the cache key (`fingerprint`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,6 +60,33 @@ class UsdtNote:
     arguments: str
 
 
+def has_wildcard(text: str) -> bool:
+    """Whether an attach point's part is a pattern.  `[…]` counts as one and yet matches only itself (spec 03 §1)."""
+    return "*" in text or ("[" in text and "]" in text)
+
+
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """A test for `pattern`, in which only `*` is special; the empty pattern matches everything."""
+    if "*" not in pattern:
+        return pattern.__eq__ if pattern else lambda text: True
+    first, *middle = pattern.split("*")
+    last = middle.pop()
+    middle = [token for token in middle if token]
+
+    def matches(text: str) -> bool:
+        if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+            return False
+        at, end = len(first), len(text) - len(last)
+        for token in middle:
+            at = text.find(token, at, end)
+            if at < 0:
+                return False
+            at += len(token)
+        return True
+
+    return matches
+
+
 class Target(Protocol):
     """Unknown names give None or nothing; a part of the machine that cannot be read raises MachineError with advice."""
 
@@ -81,8 +108,16 @@ class Target(Protocol):
         """The BTF functions of that name, in `module` or in all."""
         ...
 
+    def function_declarations(self, name: str, module: str = "") -> list[Function]:
+        """As `function`, with the types of parameters and result in C, for listings."""
+        ...
+
     def functions(self) -> Iterable[tuple[str, str]]:
         """(module, name) of every traceable function (available_filter_functions, --traceable-functions)."""
+        ...
+
+    def traceable_problem(self) -> str:
+        """The warning to print when that list cannot be read, "" if it can."""
         ...
 
     def btf_functions(self) -> Iterable[tuple[str, str]]:
@@ -95,7 +130,13 @@ class Target(Protocol):
 
     def tracepoints(self) -> Iterable[tuple[str, str]]: ...
 
-    def tracepoint(self, category: str, event: str) -> TracepointFormat | None: ...
+    def tracepoint(self, category: str, event: str) -> TracepointFormat | None:
+        """Its record, all types looked up."""
+        ...
+
+    def tracepoint_id(self, category: str, event: str) -> int | None:
+        """The number that perf_event_open(2) knows it by; None where there is no such event."""
+        ...
 
     def raw_tracepoints(self) -> Iterable[tuple[str, str]]:
         """(module, name)."""
@@ -116,14 +157,51 @@ class Target(Protocol):
         get_tai_ns, dpath, iter, cpu_v4 … None: could not tell."""
         ...
 
+    def bpf_cpu(self) -> str:
+        """LLVM's name of the BPF instruction set to generate."""
+        ...
+
     # user space
-    def resolve_binary(self, pattern: str, pid: int | None) -> list[str]:
-        """Absolute or as-given paths for a uprobe/usdt target: path, PATH, glob, library name (spec 03 §4)."""
+    def resolve_binary(self, pattern: str, pid: int | None, unsafe: bool = False) -> list[str]:
+        """Paths of the executables and libraries that a uprobe/usdt target means: path, PATH, glob (spec 03 §4).
+        `unsafe`: any file that exists."""
+        ...
+
+    def library(self, name: str, pid: int | None) -> str | None:
+        """The path of `libc`, `libssl.so.3` in the dynamic linker's cache (or mapped by `pid`)."""
+        ...
+
+    def executable_of(self, pid: int) -> str | None:
+        """What `pid` runs, as a path that opens from here."""
+        ...
+
+    def mapped_files(self, pid: int | None) -> list[str]:
+        """The executable mappings' files of a process, or of all."""
         ...
 
     def elf_functions(self, path: str) -> list[ElfSymbol]: ...
 
     def elf_symbol(self, path: str, name: str) -> ElfSymbol | None: ...
+
+    def elf_symbol_at(self, path: str, address: int) -> ElfSymbol | None:
+        """The function that contains a virtual address."""
+        ...
+
+    def elf_offset(self, path: str, address: int) -> int | None:
+        """The file offset of a virtual address, None outside every executable segment."""
+        ...
+
+    def elf_loadable(self, path: str) -> bool:
+        """Whether it is an ELF file that can be read."""
+        ...
+
+    def instruction_boundary(self, path: str, symbol: ElfSymbol, offset: int) -> bool | None:
+        """Whether an instruction begins `offset` bytes into a function; None: could not tell."""
+        ...
+
+    def demangle(self, name: str) -> str:
+        """The C++ name of a mangled one, "" if it is none."""
+        ...
 
     def usdt_notes(self, path: str) -> list[UsdtNote]: ...
 
@@ -131,9 +209,17 @@ class Target(Protocol):
         """Parameters and types from debug information, None without it."""
         ...
 
+    def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
+        """`int x` for each parameter of a function; None without debug information."""
+        ...
+
+    def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
+        """The address of a source line; a text that says why there is none; None without debug information."""
+        ...
+
     def fingerprint(self) -> tuple[str, ...]:
         """Identities of everything asked so far: kernel build id, formats, files (path, size, mtime)."""
         ...
 
 
-__all__ = ["ElfSymbol", "Function", "Struct", "Target", "TracepointFormat", "UsdtNote"]
+__all__ = ["ElfSymbol", "Function", "Struct", "Target", "TracepointFormat", "UsdtNote", "has_wildcard", "matcher"]

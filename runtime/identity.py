@@ -39,6 +39,16 @@ def content(path: str) -> str:
     return _SEPARATOR.join(("content", path, _content(path)))
 
 
+def environment(name: str) -> str:
+    """A variable of our environment, such as PATH."""
+    return _SEPARATOR.join(("environment", name, _variable(name)))
+
+
+def never() -> str:
+    """For answers that hold for one run only: what runs at the moment."""
+    return _SEPARATOR.join(("never", "", ""))
+
+
 def boot() -> str:
     """This boot of the machine: kernel addresses and ids that were looked up hold for no other."""
     return content("/proc/sys/kernel/random/boot_id")
@@ -46,7 +56,7 @@ def boot() -> str:
 
 def is_current(fingerprint: Iterable[str]) -> bool:
     """Whether every identity of `fingerprint` is the same now."""
-    checks = {"file": _stat, "listing": _names, "content": _content}
+    checks = {"file": _stat, "listing": _names, "content": _content, "environment": _variable, "never": lambda path: "now"}
     for identity in fingerprint:
         kind, path, recorded = identity.split(_SEPARATOR, 2)
         if checks[kind](path) != recorded:
@@ -60,6 +70,10 @@ def _stat(path: str) -> str:
     except OSError:
         return "absent"
     return f"{info.st_dev}:{info.st_ino}:{info.st_size}:{info.st_mtime_ns}"
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "")
 
 
 def _names(path: str) -> str:

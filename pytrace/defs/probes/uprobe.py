@@ -1,0 +1,376 @@
+"""uprobe and uretprobe: functions of programs and libraries (spec 03 §4).
+
+Place in the pipeline: rows of the probes table.  In: `uprobe:/bin/bash:readline+4`, `uprobe:libc:mall*`.  Out: attach points
+with the path and file offset of each place; many places of one file make one multi link where the kernel can.
+What a newcomer would get wrong: what makes a place unfit (an offset behind the function's end, a symbol without a size)
+is found here but refused when attaching (`params["problem"]`), because `missing_probes` decides what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytrace import types
+from pytrace.defs import registers
+from pytrace.defs.attach_parts import count_error, function_or_address, number
+from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
+from pytrace.target import ElfSymbol, Target, has_wildcard, matcher
+from pytrace.types import Field, Space, Struct, StructLayout, Type
+
+if TYPE_CHECKING:
+    from pytrace.sema import typed
+
+_LANGUAGES = ("cpp",)
+_UNSAFE_HINT = (
+    "\nUse --unsafe to force attachment. WARNING: This option could lead to data corruption in the target process."
+)
+
+# ---------------------------------------------------------------- reading
+
+
+def _parse_uprobe(site: AttachSite, parts: list[str]) -> Pattern | None:
+    return _parse(site, UPROBE, parts)
+
+
+def _parse_uretprobe(site: AttachSite, parts: list[str]) -> Pattern | None:
+    return _parse(site, URETPROBE, parts)
+
+
+def _parse(site: AttachSite, row: ProbeDef, parts: list[str]) -> Pattern | None:
+    if site.pid is not None and (len(parts) == 1 or (len(parts) == 2 and parts[0] in _LANGUAGES)):
+        parts = [site.target.executable_of(site.pid) or "", *parts]
+    source_line = len(parts) > 1 and parts[1] == "@"
+    if not source_line and len(parts) not in (2, 3):
+        count_error(site, row.name, "2 or 3", parts)
+        return None
+    pattern = Pattern(row, target=_library(site, parts[0]))
+    if source_line:
+        return _source_line(site, pattern, parts)
+    if len(parts) == 3:
+        pattern.language = parts[1]
+    if not function_or_address(site, pattern, parts[-1], allow_offset=row is UPROBE):
+        return None
+    if not pattern.function and pattern.address and has_wildcard(pattern.target):
+        site.error("Cannot use wildcards with absolute address")
+        return None
+    return pattern
+
+
+def _library(site: AttachSite, target: str) -> str:
+    if target.startswith("lib") and not has_wildcard(target):
+        return site.target.library(target, site.pid) or target
+    return target
+
+
+def _source_line(site: AttachSite, pattern: Pattern, parts: list[str]) -> Pattern | None:
+    """`uprobe:BINARY@FILE:LINE[:COLUMN]`."""
+    if pattern.provider is not UPROBE:
+        site.error("Source code location not allowed")
+        return None
+    if has_wildcard(pattern.target):
+        site.error("Cannot use wildcards with source code location")
+        return None
+    if len(parts) not in (4, 5) or not parts[2] or not parts[3]:
+        site.error("Invalid uprobe arguments, expected format: uprobe:TARGET@FILE:LINE[:COL]")
+        return None
+    line = number(site, "Invalid line number", parts[3])
+    column = number(site, "Invalid column number", parts[4]) if len(parts) == 5 else 0
+    if line is None or column is None:
+        return None
+    pattern.file, pattern.line, pattern.column = parts[2], line, column
+    return pattern
+
+
+# ---------------------------------------------------------------- checking
+
+
+def _check(site: AttachSite, pattern: Pattern) -> None:
+    name = pattern.provider.name
+    if not pattern.target:
+        site.error(f"{name} should have a target")
+    if not (pattern.function or pattern.address or site.unsafe or pattern.file):
+        site.error(f"{name} should be attached to a function and/or address")
+    if pattern.language and pattern.language not in _LANGUAGES:
+        site.error(f"unsupported language type: {pattern.language}")
+    resolve_target(site, pattern)
+    if pattern.file:
+        _resolve_line(site, pattern)
+
+
+def resolve_target(site: AttachSite, pattern: Pattern) -> None:
+    """Replace the target by the path that it means; patterns stay, to be expanded later."""
+    name = pattern.provider.name
+    if pattern.target == "*":
+        paths = site.target.mapped_files(site.pid)
+    else:
+        paths = site.target.resolve_binary(pattern.target, site.pid, site.unsafe)
+    if not paths:
+        site.error(f"{name} target file '{pattern.target}' does not exist or is not executable")
+    elif "*" not in pattern.target:
+        if len(paths) > 1:
+            site.warning(f"attaching to {name} target file '{paths[0]}' but matched {len(paths)} binaries")
+        pattern.target = paths[0]
+
+
+def _resolve_line(site: AttachSite, pattern: Pattern) -> None:
+    found = site.target.line_address(pattern.target, pattern.file, pattern.line, pattern.column)
+    if isinstance(found, str):
+        site.error(found)
+    elif found is None:
+        site.error(f"No DWARF debug info found for '{pattern.target}', cannot attach by source code location.")
+    else:
+        pattern.address = found
+
+
+# ---------------------------------------------------------------- expanding
+
+
+def _is_pattern(site: AttachSite, pattern: Pattern) -> bool:
+    return has_wildcard(pattern.function) or has_wildcard(pattern.target) or pattern.language == "cpp"
+
+
+def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
+    if not _is_pattern(site, pattern):
+        return _single(site, pattern)
+    if "*" not in pattern.target:
+        paths = [pattern.target]
+    elif pattern.target == "*":
+        paths = site.target.mapped_files(site.pid)
+    else:
+        paths = site.target.resolve_binary(pattern.target, site.pid, site.unsafe)
+    multi = not site.wants_separate and site.target.feature("uprobe_multi") is True
+    points: list[AttachPoint] = []
+    for path in sorted(paths):
+        symbols = matching_functions(site.target, path, pattern)
+        if symbols and multi:
+            points.append(_multi(site, replace(pattern, target=path), symbols))
+        else:
+            for symbol in symbols:
+                points.append(_point(site, replace(pattern, target=path, function=symbol.name), symbol))
+    return points
+
+
+def matching_functions(target: Target, path: str, pattern: Pattern) -> list[ElfSymbol]:
+    """The functions of a file that a pattern means, one for each name, sorted."""
+    name = pattern.function
+    found: dict[str, ElfSymbol] = {}
+    if not has_wildcard(name) and pattern.language != "cpp":
+        symbol = target.elf_symbol(path, name)
+        return [symbol] if symbol else []
+    matches, plain = matcher(name), "(" not in name
+    for symbol in target.elf_functions(path):
+        hit = matches(symbol.name)
+        if not hit and pattern.language == "cpp" and symbol.name.startswith(("_Z", "____Z")):
+            shown = target.demangle(symbol.name)
+            hit = bool(shown) and matches(without_parameters(shown) if plain else shown)
+        if hit and ".part." not in symbol.name:
+            found.setdefault(symbol.name, symbol)
+    return [found[n] for n in sorted(found)]
+
+
+def without_parameters(demangled: str) -> str:
+    """`f(int)` as `f`: the parameter list is what the last parenthesis closes."""
+    depth = 0
+    for at in range(demangled.rfind(")"), -1, -1):
+        depth += (demangled[at] == ")") - (demangled[at] == "(")
+        if not depth:
+            return demangled[:at]
+    return demangled
+
+
+def _multi(site: AttachSite, pattern: Pattern, symbols: list[ElfSymbol]) -> AttachPoint:
+    """All `symbols` of one file through one link."""
+    by_offset = {s.offset: s for s in symbols}  # two names for one place attach once
+    places = tuple(sorted((s.name, s.offset) for s in by_offset.values()))
+    params = {**_params(site, pattern), "multi": True, "functions": places}
+    return AttachPoint(
+        pattern.provider,
+        pattern.name,
+        site.span,
+        params,
+        retval=types.UINT64 if pattern.provider is URETPROBE else None,
+        program_type="kprobe",
+        attach_type="trace_uprobe_multi",
+        attachments=len(symbols),
+    )
+
+
+def _single(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
+    if pattern.function:
+        symbol = site.target.elf_symbol(pattern.target, pattern.function)
+        return [_point(site, pattern, symbol)] if symbol else []
+    if not site.target.elf_loadable(pattern.target):  # --unsafe: any file, numbers are file offsets
+        return [_place(site, pattern, pattern.address, "")]
+    symbol = site.target.elf_symbol_at(pattern.target, pattern.address)
+    if symbol is None:
+        offset = site.target.elf_offset(pattern.target, pattern.address)
+        problem = f"Could not determine instruction boundary for {pattern.name} (binary appears stripped).{_UNSAFE_HINT}"
+        if site.unsafe:
+            site.warning(
+                f"Could not determine instruction boundary for {pattern.name} (binary appears stripped). Misaligned probes "
+                "can lead to tracee crashes!"
+            )
+        return [_place(site, pattern, offset or pattern.address, "" if site.unsafe else problem)]
+    return [_point(site, pattern, symbol, pattern.address - symbol.address)]
+
+
+def _point(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, offset: int | None = None) -> AttachPoint:
+    """One place: `symbol` plus the pattern's offset."""
+    shift = pattern.offset if offset is None else offset
+    problem = _problem(site, pattern, symbol, shift)
+    point = _place(site, pattern, symbol.offset + shift, problem)
+    args = function_args(site.target, pattern.target, symbol.name) if pattern.provider is UPROBE and not shift else None
+    return replace(point, args=args, function=symbol.name)
+
+
+def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) -> str:
+    """Why the kernel should not be asked to attach there, "" if it may."""
+    where = f"{pattern.target}:{symbol.name}+{shift}"
+    if pattern.provider is URETPROBE and shift:
+        return f"uretprobes cannot be attached at function offset. (address resolved to: {symbol.name}+{shift})"
+    if symbol.size == 0 and shift == 0:
+        if site.unsafe:
+            return ""
+        return f"Could not determine boundary for {symbol.name} (symbol has size 0).{_UNSAFE_HINT}"
+    if shift >= symbol.size:
+        return f"Offset outside the function bounds ('{symbol.name}' size is {symbol.size})"
+    if not shift:
+        return ""
+    aligned = site.target.instruction_boundary(pattern.target, symbol, shift)
+    if aligned:
+        return ""
+    name = pattern.provider.name
+    if site.unsafe:
+        site.warning(
+            f"Unchecked {name}: {where}" if aligned is None else f"Unsafe {name} in the middle of the instruction: {where}"
+        )
+        return ""
+    if aligned is None:
+        return f"Failed to check if {name} is in proper place: {where}{_UNSAFE_HINT}"
+    return f"Could not add {name} into middle of instruction: {where}{_UNSAFE_HINT}"
+
+
+def _params(site: AttachSite, pattern: Pattern) -> dict[str, Any]:
+    return {
+        "path": pattern.target,
+        "pid": site.pid or 0,
+        "return": pattern.provider is URETPROBE,
+        "function": pattern.function,
+        "multi": False,
+        "problem": "",
+    }
+
+
+def _place(site: AttachSite, pattern: Pattern, offset: int, problem: str) -> AttachPoint:
+    """An attach point at a file offset."""
+    params = {**_params(site, pattern), "offset": offset, "problem": problem}
+    retval = types.UINT64 if pattern.provider is URETPROBE else None
+    return AttachPoint(pattern.provider, pattern.name, site.span, params, retval=retval, program_type="kprobe")
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def function_args(target: Target, path: str, function: str) -> Struct | None:
+    """The struct of `args` from debug information: lazily, since few scripts use it."""
+
+    def layout() -> StructLayout | None:
+        found = target.dwarf_function(path, function)
+        if found is None or len(found.params) > len(registers.ARGUMENTS):
+            return None
+        fields, at = [], 0
+        for name, t in found.params:
+            at = (at + t.align - 1) // t.align * t.align
+            fields.append(Field(name, t, at, space=Space.USER))
+            at += t.size
+        return StructLayout(at, 8, tuple(fields))
+
+    return Struct("struct", f"uprobe:{path}:{function}_args", layout)
+
+
+def lower_register_argument(em: Lowering, n: int) -> Any:
+    """argN: register N of the calling convention, from `struct pt_regs`."""
+    return em.load(em.ctx, types.UINT64, registers.OFFSETS[registers.ARGUMENTS[n]])
+
+
+def lower_result(em: Lowering, t: Type) -> Any:
+    return em.load(em.ctx, types.UINT64, registers.OFFSETS[registers.RESULT])
+
+
+def _lower_arg(em: Lowering, read: typed.ArgRead, dest: Any) -> Any:
+    if not types.is_memory(read.field.type):
+        return lower_register_argument(em, read.index)
+    size = read.field.type.size
+    if dest is None:
+        dest = em.local(size, read.field.type.align, read.field.name)
+    em.read(dest, em.const(size, 32), lower_register_argument(em, read.index), Space.USER, read.span)
+    return dest
+
+
+# ---------------------------------------------------------------- listing
+
+
+def _listing(target: Target, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
+    binary, function = parts if len(parts) == 2 else ("*", parts[-1] if parts else "*")
+    paths = target.mapped_files(None) if binary == "*" else target.resolve_binary(binary, None)
+    matches = matcher(":".join(parts) if len(parts) > 1 else f"*:{function}")
+    for path in sorted(set(paths)):
+        names = sorted({s.name for s in target.elf_functions(path) if matches(f"{path}:{s.name}")})
+        for name in names:
+            yield f"uprobe:{path}:{name}", target.dwarf_declarations(path, name) if verbose else []
+
+
+_FEATURES = frozenset({"args", "argn", "ctx", "reg", "func", "signal", "usermode", "uaddr"})
+
+UPROBE = ProbeDef(
+    name="uprobe",
+    doc="When a function of a program or library is entered, or a place in it is reached.",
+    aliases=("u",),
+    probetype="uprobe",
+    syntax=(
+        "uprobe:BINARY:FUNCTION[+OFFSET]",
+        "uprobe:BINARY:ADDRESS",
+        'uprobe:BINARY:cpp:"SIGNATURE"',
+        "uprobe:BINARY@FILE:LINE[:COLUMN]",
+    ),
+    space=Space.USER,
+    parts=(1, 2, 3),
+    listable=True,
+    user_space=True,
+    features=_FEATURES,
+    arg_count=len(registers.ARGUMENTS),
+    ctx_type="pt_regs",
+    parse=_parse_uprobe,
+    check=_check,
+    is_pattern=_is_pattern,
+    expand=_expand,
+    listing=_listing,
+    lower_argn=lower_register_argument,
+    lower_arg=_lower_arg,
+    attach_last_first=True,
+)
+URETPROBE = ProbeDef(
+    name="uretprobe",
+    doc="When a function of a program or library returns.",
+    aliases=("ur",),
+    probetype="uretprobe",
+    syntax=("uretprobe:BINARY:FUNCTION", 'uretprobe:BINARY:cpp:"SIGNATURE"'),
+    space=Space.USER,
+    parts=(1, 2, 3),
+    user_space=True,
+    features=frozenset({"retval", "ctx", "reg", "func", "signal", "usermode", "uaddr"}),
+    ctx_type="pt_regs",
+    parse=_parse_uretprobe,
+    check=_check,
+    is_pattern=_is_pattern,
+    expand=_expand,
+    listing=lambda target, parts, verbose: (
+        (name.replace("uprobe:", "uretprobe:", 1), []) for name, _ in _listing(target, parts, False)
+    ),
+    lower_retval=lower_result,
+    attach_last_first=True,
+)
+
+ROWS = (UPROBE, URETPROBE)

@@ -1,0 +1,351 @@
+"""The live Target: what the compiler may ask about this machine.
+
+Place in the pipeline: handed to sema, the rows and the listing by the driver.  In: names.  Out: types, formats, symbols,
+features.  What a newcomer would get wrong: every answer that depends on more than the kernel's build is noted by its
+identity (`fingerprint`), or the compile cache would serve a wrong Program later; and nothing is read before it is
+asked for, BTF (25 ms) least of all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pytrace.diagnostics import MachineError
+from pytrace.runtime import binaries, identity, tracefs
+from pytrace.target import ElfSymbol, Function, TracepointFormat, UsdtNote
+from pytrace.types import Enum, Type
+
+if TYPE_CHECKING:
+    from pytrace.runtime.btf import Btf
+    from pytrace.runtime.elf import ElfFile
+    from pytrace.runtime.features import Features
+
+_RAW_TRACEPOINT_PREFIXES = ("__probestub_", "__traceiter_", "__bpf_trace_")
+"""Functions that the kernel has for each tracepoint, with its arguments behind one `void *` (the first since 6.4)."""
+
+
+class Machine:
+    """This machine.  `traceable_functions`: a file that replaces the kernel's list."""
+
+    def __init__(
+        self, *, traceable_functions: str = "", no_feature: frozenset[str] = frozenset(), debuginfo: str = ""
+    ) -> None:
+        self._traceable_file = traceable_functions
+        self._no_feature = no_feature
+        self._debuginfo = debuginfo
+        self._identities: dict[str, None] = {}
+        self._elf: dict[str, ElfFile | None] = {}
+        self._functions: dict[str, list[ElfSymbol]] = {}
+        self._formats: dict[tuple[str, str], TracepointFormat | None] = {}
+        self._raw: dict[tuple[str, str], Function | None] = {}
+
+    @staticmethod
+    def from_options(options: Any) -> Machine:
+        """For the command's `Options`."""
+        return Machine(
+            traceable_functions=options.traceable_functions, no_feature=options.no_feature, debuginfo=options.debuginfo
+        )
+
+    def _note(self, item: str) -> None:
+        self._identities[item] = None
+
+    def fingerprint(self) -> tuple[str, ...]:
+        return tuple(self._identities)
+
+    # types ------------------------------------------------------------------
+    @cached_property
+    def btf(self) -> Btf | None:
+        """None where the kernel has none."""
+        from pytrace.runtime.btf import Btf
+
+        path = os.environ.get("BPFTRACE_BTF")
+        if path:
+            self._note(identity.file(path))
+        return Btf.load()
+
+    def has_btf(self) -> bool:
+        return self.btf is not None
+
+    def type_named(self, name: str, tag: str = "") -> Type | None:
+        if self.btf is None:
+            return None
+        found = self.btf.type_named(name, tag)
+        if found is None or self.btf.module_names():
+            self._note_modules()
+        return found
+
+    def enumerator(self, name: str) -> tuple[Enum, int] | None:
+        if self.btf is None:
+            return None
+        found = self.btf.enumerator(name)
+        if found is None or self.btf.module_names():
+            self._note_modules()
+        return found
+
+    def _note_modules(self) -> None:
+        self._note(identity.listing("/sys/kernel/btf"))
+
+    def types_matching(self, tag: str, pattern: str) -> Iterable[tuple[str, str]]:
+        """(module, definition or name) — see `listing`."""
+        from pytrace.runtime.btf_listing import matching_types
+
+        return matching_types(self.btf, tag, pattern) if self.btf else ()
+
+    # kernel functions ---------------------------------------------------------
+    def function(self, name: str, module: str = "") -> list[Function]:
+        if self.btf is None:
+            return []
+        if module != "vmlinux":
+            self._note_modules()
+        return self.btf.functions(name, module)
+
+    def function_declarations(self, name: str, module: str = "") -> list[Function]:
+        """As `function`, with the parameters' and the result's types in C."""
+        return self.btf.functions(name, module, declarations=True) if self.btf else []
+
+    @cached_property
+    def _traceable(self) -> list[tuple[str, str]] | None:
+        path = self._traceable_file
+        if path:
+            self._note(identity.file(path))
+        else:
+            self._note(identity.listing("/sys/module"))
+        try:
+            return tracefs.traceable_functions(path)
+        except MachineError:
+            return None
+
+    def functions(self) -> Iterable[tuple[str, str]]:
+        return self._traceable or ()
+
+    def traceable_problem(self) -> str:
+        """The warning to print when the list of traceable functions cannot be read, "" if it can."""
+        if self._traceable is not None:
+            return ""
+        path = self._traceable_file or "/sys/kernel/tracing/available_filter_functions"
+        return (
+            f"Could not read functions from {path}. If this is expected, use --traceable-functions to set this path manually. "
+            "This file is needed in order to determine which functions can safely be traced without causing issues in the "
+            "kernel."
+        )
+
+    def btf_functions(self) -> Iterable[tuple[str, str]]:
+        return self.btf.function_names() if self.btf else ()
+
+    def kfunc_allowed(self, name: str, program_type: str) -> bool:
+        """Whether the kernel has function `name` for programs and lets such a type call it, as far as it can be told."""
+        if self.btf is None or self.btf.find_func_id(name, "vmlinux") is None:
+            return False
+        return program_type in ("tracing", "lsm", "syscall")
+
+    def modules(self) -> Iterable[str]:
+        try:
+            with open("/proc/modules", encoding="latin-1") as file:
+                names = [line.split(" ", 1)[0] for line in file]
+        except OSError:
+            names = []
+        self._note(identity.listing("/sys/module"))
+        return ["vmlinux", *names]
+
+    # tracepoints ----------------------------------------------------------------
+    def tracepoints(self) -> Iterable[tuple[str, str]]:
+        rows = tracefs.tracepoints()
+        self._note(identity.content(tracefs.root() + "/available_events"))
+        return rows
+
+    def tracepoint(self, category: str, event: str) -> TracepointFormat | None:
+        key = (category, event)
+        if key not in self._formats:
+            text = self._format_text(category, event)
+            self._formats[key] = tracefs.parse_format(category, event, text, self.type_named) if text else None
+        return self._formats[key]
+
+    def tracepoint_id(self, category: str, event: str) -> int | None:
+        text = self._format_text(category, event)
+        return tracefs.format_id(text) if text else None
+
+    def _format_text(self, category: str, event: str) -> str | None:
+        text = tracefs.format_text(category, event)
+        if "/" not in category + event:
+            self._note(identity.content(tracefs.format_path(category, event)))
+        return text
+
+    def raw_tracepoints(self) -> Iterable[tuple[str, str]]:
+        if self.btf is None:
+            return []
+        self._note_modules()
+        found: dict[tuple[str, str], None] = {}
+        for module, name in self.btf.function_names():
+            for prefix in _RAW_TRACEPOINT_PREFIXES:
+                if name.startswith(prefix):
+                    found[module, name[len(prefix) :]] = None
+        return list(found)
+
+    def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
+        key = (name, module)
+        if key not in self._raw:
+            self._raw[key] = self._find_raw_tracepoint(name, module)
+        return self._raw[key]
+
+    def _find_raw_tracepoint(self, name: str, module: str) -> Function | None:
+        if self.btf is None:
+            return None
+        if module != "vmlinux":
+            self._note_modules()
+        for prefix in _RAW_TRACEPOINT_PREFIXES:
+            for found in self.btf.functions(prefix + name, module, declarations=True):
+                return Function(name, found.module, found.params[1:], found.result, found.declarations[1:])
+        return None
+
+    def iterators(self) -> Iterable[str]:
+        if self.btf is None:
+            return []
+        self._note_modules()
+        return self.btf.iterator_names()
+
+    def kernel_symbol(self, name: str) -> int | None:
+        """Through /proc/kallsyms (50 ms the first time)."""
+        self._note(identity.boot())
+        return self._symbols.get(name)
+
+    @cached_property
+    def _symbols(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        try:
+            with open("/proc/kallsyms", "rb") as file:
+                for line in file:
+                    address, _, name = line.split(None, 3)[:3]
+                    found.setdefault(name.decode("latin-1"), int(address, 16))
+        except OSError:
+            pass
+        return found
+
+    # features ---------------------------------------------------------------------
+    @cached_property
+    def features(self) -> Features:
+        from pytrace.runtime.features import Features
+
+        return Features(lambda: self.btf, self._no_feature)
+
+    def feature(self, name: str) -> bool | None:
+        return self.features.has(name)
+
+    def bpf_cpu(self) -> str:
+        """LLVM's name of the instruction set to generate."""
+        return "v4" if self.feature("cpu_v4") else "v3"
+
+    # user space -----------------------------------------------------------------------
+    def resolve_binary(self, pattern: str, pid: int | None, unsafe: bool = False) -> list[str]:
+        found = binaries.resolve(pattern, pid, unsafe)
+        for path in found or [pattern]:
+            self._note(identity.file(path))
+        if "/" not in pattern:
+            self._note(identity.environment("PATH"))
+        elif "*" in pattern:
+            self._note(identity.file(os.path.dirname(pattern.partition("*")[0]) or "."))
+        return found
+
+    def library(self, name: str, pid: int | None) -> str | None:
+        self._note(identity.file("/etc/ld.so.cache"))
+        return binaries.library(name, pid)
+
+    def executable_of(self, pid: int) -> str | None:
+        return binaries.executable_of(pid)
+
+    def mapped_files(self, pid: int | None) -> list[str]:
+        self._note(identity.never())
+        return binaries.mapped_by_all() if pid is None else binaries.mapped(pid)
+
+    def _open(self, path: str) -> Iterator[ElfFile]:
+        """The file and, if its symbols were stripped off, the one that has them."""
+        from pytrace.runtime import elf
+
+        if path not in self._elf:
+            self._note(identity.file(path))
+            try:
+                self._elf[path] = elf.ElfFile(path)
+            except (elf.ElfError, OSError):
+                self._elf[path] = None
+        found = self._elf[path]
+        if found is not None:
+            yield found
+            if found.section(".symtab") is None:
+                debug = elf.debug_file(found)
+                if debug is not None:
+                    yield debug
+
+    def elf_loadable(self, path: str) -> bool:
+        """Whether it is an ELF file that we can read."""
+        return any(True for _ in self._open(path))
+
+    def elf_offset(self, path: str, address: int) -> int | None:
+        """The file offset of a virtual address, None outside every executable segment."""
+        for file in self._open(path):
+            return file.offset_of(address) or None
+        return None
+
+    def elf_functions(self, path: str) -> list[ElfSymbol]:
+        if path not in self._functions:
+            files = list(self._open(path))
+            found: dict[tuple[str, int], ElfSymbol] = {}
+            for file in files:
+                for s in file.symbols():
+                    if (s.name, s.address) not in found:
+                        found[s.name, s.address] = ElfSymbol(s.name, s.address, s.size, files[0].offset_of(s.address))
+            self._functions[path] = list(found.values())
+        return self._functions[path]
+
+    def elf_symbol(self, path: str, name: str) -> ElfSymbol | None:
+        files = list(self._open(path))
+        for file in files:
+            for s in file.named(name):
+                return ElfSymbol(s.name, s.address, s.size, files[0].offset_of(s.address))
+        return None
+
+    def elf_symbol_at(self, path: str, address: int) -> ElfSymbol | None:
+        """The function that contains a virtual address."""
+        for s in self.elf_functions(path):
+            if s.address <= address < s.address + max(s.size, 1):
+                return s
+        return None
+
+    def instruction_boundary(self, path: str, symbol: ElfSymbol, offset: int) -> bool | None:
+        """Whether an instruction begins `offset` bytes into a function; None: could not tell."""
+        from pytrace.runtime.x86 import boundary
+
+        with open(path, "rb") as file:
+            file.seek(symbol.offset)
+            return boundary(file.read(offset + 16), offset)
+
+    def demangle(self, name: str) -> str:
+        """The C++ name of a mangled one, "" if it is none."""
+        from pytrace.runtime.sys.demangle import demangle
+
+        return demangle(name)
+
+    def usdt_notes(self, path: str) -> list[UsdtNote]:
+        from pytrace.runtime.usdt import notes
+
+        for file in self._open(path):
+            return notes(file)
+        return []
+
+    def dwarf_function(self, path: str, name: str) -> Function | None:
+        from pytrace.runtime import dwarf
+
+        return dwarf.function(path, name, self._debuginfo)
+
+    def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
+        """`int x` for each parameter; None without debug information."""
+        from pytrace.runtime import dwarf
+
+        return dwarf.declarations(path, name, self._debuginfo)
+
+    def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
+        """The address of a source line; a text that says why there is none; None without debug information."""
+        from pytrace.runtime import dwarf
+
+        return dwarf.line_address(path, file, line, column, self._debuginfo)
