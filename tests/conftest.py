@@ -12,6 +12,10 @@ import pytest
 from tests.harness import machine, process, programs
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="write what is seen now into tests/cases, to be looked at")
+
+
 @pytest.fixture(scope="session")
 def test_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of compiled test programs."""
