@@ -1,0 +1,69 @@
+"""How each map of a script lies in the kernel: the choice of map kind, sizes and storage.
+
+Place in the pipeline: called by the module builder once a map.  In: the MapSymbol with its final types.  Out: MapSpec.
+What a newcomer would get wrong: scalar maps are never hashes: one array element holds an "assigned" flag and the value,
+because the address of an array element is known when the program is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytrace.program import Location, MapSpec
+from pytrace.registry import AggregateDef, Registry
+from pytrace.sema import typed
+from pytrace.types import Aggregate
+
+NO_PREALLOC = 1
+"""BPF_F_NO_PREALLOC: elements are allocated when they are first stored."""
+PREALLOC_LIMIT = 64 << 20
+"""Bytes beyond which a hash is not allocated in advance."""
+PER_CPU_LIMIT = 32 << 10
+"""The most that a per-CPU element may hold (PCPU_MIN_UNIT_SIZE)."""
+
+
+def round8(size: int) -> int:
+    return (size + 7) // 8 * 8
+
+
+def script_map_spec(symbol: typed.MapSymbol, registry: Registry, config: Mapping[str, Any], where: Location) -> MapSpec:
+    """The MapSpec of a map of the script."""
+    value = symbol.value_type
+    if isinstance(value, Aggregate):
+        return _aggregate_spec(symbol, value, registry, config, where)
+    if symbol.key_type is None:
+        return MapSpec(symbol.name, "array", 4, 8 + round8(max(1, value.size)), 1, 0, None, value, "slot", where)
+    kind = registry.maps[symbol.declared_kind].kernel_kind if symbol.declared_kind else "hash"
+    return _hash_spec(symbol, kind, max(1, symbol.key_type.size), max(1, value.size), "plain", config, where)
+
+
+def _aggregate_spec(
+    symbol: typed.MapSymbol, t: Aggregate, registry: Registry, config: Mapping[str, Any], where: Location
+) -> MapSpec:
+    row = registry.aggregates[t.row]
+    record = row.record(t).size
+    buckets = row.buckets(t) if row.buckets else 0
+    if symbol.key_type is None and 8 + record * max(1, buckets) <= PER_CPU_LIMIT:
+        storage = "bucket_slots" if buckets else "aggregate_slot"
+        size = 8 + record * max(1, buckets)
+        return MapSpec(symbol.name, "percpu_array", 4, size, 1, 0, None, t, storage, where)
+    kind = registry.maps[symbol.declared_kind].kernel_kind if symbol.declared_kind else "percpu_hash"
+    key = symbol.key_type.size if symbol.key_type else 0
+    if buckets:
+        return _hash_spec(symbol, kind, round8(key) + 8, record, "buckets", config, where)
+    return _hash_spec(symbol, kind, max(1, key), record, "aggregate", config, where)
+
+
+def _hash_spec(
+    symbol: typed.MapSymbol, kind: str, key: int, value: int, storage: str, config: Mapping[str, Any], where: Location
+) -> MapSpec:
+    entries = symbol.max_entries or int(config.get("max_map_keys", 4096))
+    copies = 8 if "percpu" in kind else 1
+    too_much = entries * (key + value * copies) > PREALLOC_LIMIT
+    flags = NO_PREALLOC if too_much and "lru" not in kind else 0
+    return MapSpec(symbol.name, kind, key, value, entries, flags, symbol.key_type, symbol.value_type, storage, where)
+
+
+def aggregate_row(registry: Registry, t: Aggregate) -> AggregateDef:
+    return registry.aggregates[t.row]

@@ -1,0 +1,159 @@
+"""The LLVM module of one script, and the tables that grow beside it: maps, events, globals, read-only text.
+
+Place in the pipeline: made by `codegen.generate`, filled by one Emitter a program, read by `codegen.assemble`.
+In: the typed script.  Out: an `llvmlite.ir.Module` whose external symbols `map:NAME` and `data:NAME` become
+relocations, and the MapSpec, EventSpec and GlobalSpec rows.  What a newcomer would get wrong: a symbol with no
+prefix is a function; `data:` is the address of element 0 of a one-element array, so no look-up call is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from pytrace import types
+from pytrace.codegen.debuginfo import DebugInfo
+from pytrace.codegen.map_storage import script_map_spec
+from pytrace.diagnostics import excerpt
+from pytrace.program import EventSpec, GlobalSpec, Layout, Location, MapSpec
+from pytrace.sema import typed
+from pytrace.source import Span
+
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+PTR = ir.PointerType()
+VOID = ir.VoidType()
+
+RING, LOST, GLOBALS, SCRATCH, RODATA = "ring", "lost", "globals", "scratch", "rodata"
+RDONLY_PROG = 0x80
+SCRATCH_ELEMENT = 32 * 1024
+"""The most that one element of a per-CPU array may hold (PCPU_MIN_UNIT_SIZE, include/linux/percpu.h)."""
+
+
+def location_of(span: Span) -> Location:
+    """Where a run-time message of `span` comes from."""
+    line, column = span.source.line_col(span.start)
+    return Location(span.location(), excerpt(span), span.source.name, line, column)
+
+
+class ModuleBuilder:
+    """What all programs of a script share while they are compiled."""
+
+    def __init__(self, script: typed.TypedScript, data_layout: str, verbose_warnings: bool) -> None:
+        self.script = script
+        self.verbose_warnings = verbose_warnings
+        self.ir = ir.Module("pytrace")
+        self.ir.triple = "bpfel"
+        self.ir.data_layout = data_layout
+        self.debug = DebugInfo(self.ir)
+        self.events: list[EventSpec] = []
+        self.subprograms: dict[Any, ir.Function] = {}
+        self._event_ids: dict[Any, int] = {}
+        self._externals: dict[str, ir.GlobalVariable] = {}
+        self._functions: dict[str, ir.Function] = {}
+        self._map_specs: dict[str, MapSpec] = {}
+        self._globals: dict[str, GlobalSpec] = {}
+        self._text = bytearray()
+        self._text_offsets: dict[str, int] = {}
+        self._scratch: list[int] = []
+        self._counter = 0
+        for symbol in script.maps:
+            self.map_spec(symbol)
+
+    # symbols ------------------------------------------------------------
+    def _external(self, name: str) -> ir.GlobalVariable:
+        if name not in self._externals:
+            self._externals[name] = ir.GlobalVariable(self.ir, I8, name)
+        return self._externals[name]
+
+    def map_handle(self, name: str) -> Any:
+        """`ptr` that becomes the map's address in the kernel."""
+        return self._external("map:" + name)
+
+    def map_data(self, name: str) -> Any:
+        """`ptr` to element 0 of a one-element array map."""
+        return self._external("data:" + name)
+
+    def kfunc(self, name: str, ftype: ir.FunctionType) -> ir.Function:
+        """A kernel function, called by BTF id."""
+        if name not in self._functions:
+            self._functions[name] = ir.Function(self.ir, ftype, name)
+        return self._functions[name]
+
+    def intrinsic(self, name: str, ftype: ir.FunctionType) -> ir.Function:
+        return self.kfunc(name, ftype)
+
+    def unique(self, stem: str) -> str:
+        """A function name that no other has."""
+        self._counter += 1
+        return f"{stem}_{self._counter}"
+
+    # maps ---------------------------------------------------------------
+    def map_spec(self, symbol: typed.MapSymbol) -> MapSpec:
+        """The kernel map behind a map of the script."""
+        spec = self._map_specs.get(symbol.name)
+        if spec is None:
+            spec = script_map_spec(symbol, self.script.registry, self.script.config, location_of(symbol.span))
+            self._map_specs[symbol.name] = spec
+        return spec
+
+    def global_offset(self, source: str) -> int:
+        """Byte offset in the `globals` map of the value that the runtime fills in from `source`."""
+        if source not in self._globals:
+            self._globals[source] = GlobalSpec(source, 8 * len(self._globals), source)
+        return self._globals[source].offset
+
+    def text_offset(self, text: str) -> int:
+        """Byte offset in the read-only data of `text` and a NUL; 8-aligned, so that words can be compared."""
+        if text not in self._text_offsets:
+            self._text += bytes(-len(self._text) % 8)
+            self._text_offsets[text] = len(self._text)
+            self._text += text.encode("latin-1") + b"\0"
+        return self._text_offsets[text]
+
+    def place_scratch(self, size: int) -> tuple[int, int]:
+        """(element, byte offset) of a function's scratch area in the per-CPU `scratch` map."""
+        size = (size + 7) // 8 * 8
+        if self._scratch and self._scratch[-1] + size <= SCRATCH_ELEMENT:
+            offset = self._scratch[-1]
+            self._scratch[-1] += size
+        else:
+            offset = 0
+            self._scratch.append(size)
+        return len(self._scratch) - 1, offset
+
+    def maps(self, programs: int) -> tuple[MapSpec, ...]:
+        """All maps of the finished module: the script's, then the internal ones that are in use."""
+        specs = list(self._map_specs.values())
+        used = self._externals
+        if f"map:{RING}" in used:
+            specs.append(MapSpec(RING, "ringbuf", 0, 0, 0))
+        if f"map:{LOST}" in used:
+            specs.append(MapSpec(LOST, "percpu_array", 4, 8, max(1, programs)))
+        if self._globals:
+            specs.append(MapSpec(GLOBALS, "array", 4, 8 * len(self._globals), 1, RDONLY_PROG))
+        if self._scratch:
+            specs.append(MapSpec(SCRATCH, "percpu_array", 4, max(self._scratch), len(self._scratch)))
+        if self._text:
+            data = bytes(self._text)
+            specs.append(MapSpec(RODATA, "array", 4, len(data), 1, RDONLY_PROG, initial=data))
+        return tuple(specs)
+
+    def globals(self) -> tuple[GlobalSpec, ...]:
+        return tuple(self._globals.values())
+
+    # events -------------------------------------------------------------
+    def event(self, row_key: str, layout: Layout, data: Any, span: Span) -> int:
+        """The id of an event; bodies that are compiled several times share it."""
+        key = (row_key, layout, repr(data), span.source.name, span.start, span.end)
+        if key not in self._event_ids:
+            self._event_ids[key] = len(self.events)
+            self.events.append(EventSpec(row_key, layout, data, location_of(span)))
+        return self._event_ids[key]
+
+
+def int_type(t: types.Type) -> ir.IntType:
+    """The register type of a scalar: its own width; `bool` is i1, pointers and 8-byte opaque values are i64."""
+    if isinstance(t, types.Bool):
+        return I1
+    return ir.IntType(t.size * 8) if t.size in (1, 2, 4, 8) else I64

@@ -1,0 +1,69 @@
+"""From the typed script to the Program, and the views of what lies between.
+
+Place in the pipeline: called by the driver through `pytrace.codegen`.  In: TypedScript.  Out: Program; IR text, optimised
+IR text, disassembly and ELF bytes for `-d` and `--emit-elf`.  What a newcomer would get wrong: everything here is a
+function of the typed script, `cpu` and `verbose_warnings`; the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llvmlite import ir
+
+from pytrace.codegen import assemble, backend, control
+from pytrace.codegen.emitter import Emitter
+from pytrace.codegen.frame import Frame
+from pytrace.codegen.module import I64, PTR, ModuleBuilder
+from pytrace.program import Message, Program
+from pytrace.sema import typed
+
+
+def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool) -> ModuleBuilder:
+    """The unoptimised module of a script."""
+    module = ModuleBuilder(script, backend.data_layout(cpu), verbose_warnings)
+    for number, instance in enumerate(script.instances):
+        _program(module, instance, number)
+    return module
+
+
+def _program(module: ModuleBuilder, instance: typed.Instance, number: int) -> None:
+    name = assemble.program_name(instance, number)
+    function = ir.Function(module.ir, ir.FunctionType(I64, [PTR]), name)
+    function.section = assemble.section_name(name)
+    function.attributes.add("nounwind")
+    em = Emitter(module, instance)
+    em.program_index = number
+    with em.in_frame(Frame(module, function, "program"), instance.span):
+        if instance.predicate is not None:
+            em.mark(instance.predicate.span)
+            with em.when(em.value(instance.predicate)):
+                control.lower_block(em, instance.body)
+        else:
+            control.lower_block(em, instance.body)
+        em.builder.ret(em.const(em.provider.return_code))
+
+
+def generate(
+    script: typed.TypedScript, *, cpu: str = "v3", warnings: Iterable[Message] = (), verbose_warnings: bool = False
+) -> Program:
+    """Compile.  `cpu`: v3 or v4; `warnings` are kept in the Program; `verbose_warnings` is the option -k."""
+    module = build(script, cpu, verbose_warnings)
+    data = backend.emit_object(backend.optimise(backend.parsed(str(module.ir)), cpu), cpu) if script.instances else b""
+    return assemble.assemble(module, data, warnings)
+
+
+def ir_text(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
+    """The module before optimisation (`-d codegen`)."""
+    return str(build(script, cpu, verbose_warnings).ir)
+
+
+def optimised_ir_text(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
+    """The module behind LLVM's passes (`-d codegen-opt`)."""
+    return str(backend.optimise(backend.parsed(ir_text(script, cpu=cpu, verbose_warnings=verbose_warnings)), cpu))
+
+
+def object_bytes(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> bytes:
+    """The ELF object (`--emit-elf`)."""
+    text = ir_text(script, cpu=cpu, verbose_warnings=verbose_warnings)
+    return backend.emit_object(backend.optimise(backend.parsed(text), cpu), cpu)
