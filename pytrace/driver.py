@@ -116,7 +116,9 @@ def compile_source(source: Source, options: Options, target: Machine) -> Program
     with stages("analyse"):
         from pytrace.sema.pipeline import analyse
 
-        typed = analyse(tree, registry=registry, target=target, options=options, diagnostics=diagnostics)
+        typed = analyse(
+            tree, registry=registry, target=target, options=_analysis_options(source, options), diagnostics=diagnostics
+        )
     diagnostics.raise_errors()
     _show(options, "types", lambda: _dump_types(typed))
     with stages("generate"):
@@ -134,6 +136,31 @@ def compile_source(source: Source, options: Options, target: Machine) -> Program
     program = generated.program(_messages(diagnostics))
     _show(options, "program", lambda: program.describe())
     return program
+
+
+def _analysis_options(source: Source, options: Options) -> Any:
+    """The part of the options that analysis looks at."""
+    from pytrace.sema.unit import Options as AnalysisOptions
+
+    named: dict[str, str | bool] = {}
+    for word in options.named:
+        name, equals, value = word.partition("=")
+        named[name] = value if equals else True
+    return AnalysisOptions(
+        positional=options.positional,
+        named=named,
+        pid=options.pid,
+        has_child=bool(options.command),
+        unsafe=options.unsafe,
+        environment=options.environment,
+        probe_filter=options.probe_filter or None,
+        include_dirs=options.include_dirs,
+        include_files=options.include_files,
+        no_feature=options.no_feature,
+        listing_only=options.listing,
+        directory=os.path.dirname(source.name) or ".",
+        mode=options.mode,
+    )
 
 
 def _messages(diagnostics: Diagnostics) -> Any:
