@@ -76,6 +76,8 @@ class CallSite(Protocol):
     """The first of the instance's attach points; `uses_attach_point` makes it the only one."""
     in_loop: bool
     """Inside the body of a loop."""
+    in_for: bool
+    """Inside the body of a `for`, which is a function of its own."""
 
     def arg_type(self, index: int) -> Type:
         """The type of argument `index` so far (NONE while unknown)."""
@@ -311,7 +313,7 @@ class FunctionDef(Def):
     errors; `fold` may replace the call by another tree at compile time; `lower` emits code and returns a value as
     `Lowering.value` does (None for void).  `lower_into` may write a memory result straight to `dest`.
     `bind(rt, event)` prepares, once, the handler of an event that `lower` emitted; `bind_batch`, if given, turns a run
-    of records of one event into output bytes at once (text mode only).
+    of records of one event into output bytes at once (text mode only; None: this event goes record by record).
     `providers`: where it may be called, () = everywhere.  `unsafe_text`: the error without --unsafe, "" = safe.
     `discard_ok`: the value may be dropped without a warning.
     """
@@ -323,7 +325,7 @@ class FunctionDef(Def):
     lower: Callable[[Lowering, typed.Call], Any] | None = None
     lower_into: Callable[[Lowering, typed.Call, Any], None] | None = None
     bind: Callable[[Handling, EventSpec], Handler] | None = None
-    bind_batch: Callable[[Handling, EventSpec], Callable[[list[bytes]], bytes]] | None = None
+    bind_batch: Callable[[Handling, EventSpec], Callable[[list[bytes]], bytes] | None] | None = None
     providers: tuple[str, ...] = ()
     unsafe_text: str = ""
     unstable: str = ""

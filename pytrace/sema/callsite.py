@@ -53,6 +53,10 @@ class Site:
         return self.el.loops > 0
 
     @property
+    def in_for(self) -> bool:
+        return self.el.depth > 0
+
+    @property
     def provider(self) -> ProbeDef:
         provider = self.el.unit.provider
         if provider is None:

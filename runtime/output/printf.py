@@ -1,0 +1,182 @@
+"""printf at run time: records of one format to bytes, a single one or a whole batch (spec 04 §6).
+
+Place in the pipeline: called by the handlers of printf(), print(), errorf(), cat(), system().  In: the format, split at compile
+time, and the layout of its record.  Out: bytes.  What a newcomer would get wrong: the cut of integers to 32 bits happened
+when the record was written, so a field is read at the width it has there; and a whole batch is one `%` on a repeated template.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from itertools import chain
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from pytrace import types, values
+from pytrace.types import Type
+
+if TYPE_CHECKING:
+    from pytrace.program import Layout, LayoutField
+    from pytrace.runtime.output.render import Renderer
+
+Spec = namedtuple("Spec", "conversion left plus alternate zero width length")
+"""One conversion: its letters (`d`, `s`, `rx` …), flags as booleans, width 0 = none, length modifiers as written."""
+
+Convert = Callable[[Any], bytes]
+Format = tuple[tuple[str, ...], tuple[Spec, ...]]
+"""Literal texts, one more than there are conversions between them."""
+
+_CHUNK = 1024
+_INTEGERS = frozenset("diuoxXc")
+
+
+class Formatter:
+    """The compiled form of one format over one record layout (offsets count from the record's start, id included)."""
+
+    def __init__(self, literals: tuple[str, ...], specs: tuple[Any, ...], layout: Layout, renderer: Renderer) -> None:
+        template, form, end = [_escape(literals[0])], "<", 0
+        self._converts: list[tuple[int, Convert]] = []
+        for i, (given, field, literal) in enumerate(zip(specs, layout.fields, literals[1:], strict=True)):
+            code, piece, convert = _column(Spec(*given), field, renderer)
+            form += f"{field.offset - end}x{code}"
+            end = field.offset + field.type.size
+            template += [piece, _escape(literal)]
+            if convert is not None:
+                self._converts.append((i, convert))
+        self._size = max(layout.size, end)
+        self._record = Struct(f"{form}{self._size - end}x")
+        self._columns = len(specs)
+        self._template = b"".join(template)
+        self._repeated = self._template * _CHUNK
+
+    def one(self, data: bytes | memoryview) -> bytes:
+        """The text of one record."""
+        found = self._record.unpack_from(data)
+        if not self._converts:
+            return self._template % found
+        row = list(found)
+        for i, convert in self._converts:
+            row[i] = convert(row[i])
+        return self._template % tuple(row)
+
+    def many(self, records: list[bytes]) -> bytes:
+        """The text of many records of this event, behind each other."""
+        if len(records) == 1 or len(records[0]) != self._size:
+            return b"".join([self.one(r) for r in records])
+        if not self._columns:
+            return (self._template % ()) * len(records)
+        return b"".join([self._block(records[at : at + _CHUNK]) for at in range(0, len(records), _CHUNK)])
+
+    def _block(self, records: list[bytes]) -> bytes:
+        row: Any = chain.from_iterable(self._record.iter_unpack(b"".join(records)))
+        if self._converts:
+            row = list(row)
+            for i, convert in self._converts:
+                row[i :: self._columns] = map(convert, row[i :: self._columns])
+        count = len(records)
+        return (self._repeated if count == _CHUNK else self._template * count) % tuple(row)
+
+
+def _escape(literal: str) -> bytes:
+    return literal.replace("%", "%%").encode("latin-1")
+
+
+# ---------------------------------------------------------------- one conversion
+
+
+def _column(spec: Spec, field: LayoutField, renderer: Renderer) -> tuple[str, bytes, Convert | None]:
+    """(struct code of the field, its piece of the template, what turns the unpacked value into bytes if that is needed)."""
+    t = field.type
+    if isinstance(t, types.Int) and (spec.conversion in _INTEGERS or spec.conversion == "s"):
+        return (values.scalar_code(t), *_integer(spec, t))
+    match spec.conversion:
+        case "p":
+            return values.scalar_code(t), b"%s", _padded(spec, lambda v: b"0x%x" % v if v else b"0")
+        case "gr":
+            return values.scalar_code(t), b"%s", _padded(spec, _gfp)
+        case "r" | "rx" | "rh":
+            read, show = values.decoder(t), _BUFFERS[spec.conversion]
+            return f"{t.size}s", b"%s", _padded(spec, lambda raw: show(read(raw)))
+    return _shown(spec, t, renderer)
+
+
+def _integer(spec: Spec, t: types.Int) -> tuple[bytes, Convert | None]:
+    """The template's piece for an integer; what `%` of Python does otherwise than the reference is left to a function."""
+    letter = {"i": "d", "u": "d", "s": "d"}.get(spec.conversion, spec.conversion)
+    sign = "+" if spec.plus and letter == "d" and t.signed and spec.conversion != "u" else ""
+    quirk = spec.zero and (spec.left or t.signed or letter == "c")
+    if not quirk and not (spec.alternate and letter in "oxX"):
+        zero = "0" if spec.zero else ""
+        width = str(spec.width) if spec.width else ""
+        return f"%{'-' if spec.left else ''}{sign}{zero}{width}{letter}".encode(), None
+    form = f"%{sign}{letter}".encode()
+    prefix = {"x": b"0x", "X": b"0X", "o": b"0"}.get(letter, b"") if spec.alternate else b""
+    return b"%s", _padded(spec, lambda v: (prefix if v else b"") + form % v)
+
+
+def _shown(spec: Spec, t: Type, renderer: Renderer) -> tuple[str, bytes, Convert | None]:
+    """`%s` of anything: its print() form."""
+    width = str(spec.width) if spec.width else ""
+    if isinstance(t, types.String):
+        piece = b"%s" if spec.zero else f"%{'-' if spec.left else ''}{width}s".encode()
+        cut = _string(t.capacity, str(renderer.config.get("str_trunc_trailer", "..")).encode("latin-1"))
+        return f"{t.capacity}s", piece, _padded(spec, cut) if spec.zero else cut
+    form = renderer.form(t, spec.plus)
+    code = values.scalar_code(t)
+    if code:
+        return code, b"%s", _padded(spec, lambda v: form(v).encode("latin-1"))
+    read = values.decoder(t)
+    if isinstance(t, (types.Tuple, types.Array, types.Record, types.Struct)):
+        return f"{t.size}s", b"%s", _padded_head(spec, lambda raw: form(read(raw)).encode("latin-1"))
+    return f"{t.size}s", b"%s", _padded(spec, lambda raw: form(read(raw)).encode("latin-1"))
+
+
+def _string(capacity: int, trailer: bytes) -> Convert:
+    def cut(raw: bytes) -> bytes:
+        text = raw.split(b"\0", 1)[0]
+        return text + trailer if len(text) == capacity else text
+
+    return cut
+
+
+def _padded(spec: Spec, convert: Convert) -> Convert:
+    """`convert` brought to the width.  Zeros go wherever blanks would: left of a sign, or behind with `-`."""
+    width, fill = spec.width, b"0" if spec.zero else b" "
+    if not width:
+        return convert
+    if spec.left:
+        return lambda v: convert(v).ljust(width, fill)
+    return lambda v: convert(v).rjust(width, fill)
+
+
+def _padded_head(spec: Spec, convert: Convert) -> Convert:
+    """As `_padded` for composite values: the width is that of what is written first, the opening bracket."""
+    if not spec.width:
+        return convert
+
+    def pad(raw: Any) -> bytes:
+        text = convert(raw)
+        head = 2 if text[:1] == b"{" else 1
+        return _padded(spec, lambda piece: piece)(text[:head]) + text[head:]
+
+    return pad
+
+
+# ---------------------------------------------------------------- buffers and flags
+
+_KEEP = [bytes((b,)) if 32 <= b <= 126 else b"\\x%02x" % b for b in range(256)]
+
+_BUFFERS: dict[str, Callable[[bytes], bytes]] = {
+    "r": lambda data: b"".join([_KEEP[b] for b in data]),
+    "rx": lambda data: b"".join([b"\\x%02x" % b for b in data]),
+    "rh": lambda data: b" ".join([b"%02x" % b for b in data]),
+}
+
+
+def _gfp(value: Any) -> bytes:
+    from pytrace.runtime.output.gfp import describe
+
+    if isinstance(value, bool):  # what the reference prints
+        return f"!{{invalid GFP flags conversion: {'true' if value else 'false'}}}".encode()
+    return describe(value).encode()
