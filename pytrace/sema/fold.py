@@ -9,7 +9,7 @@ the instance is split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytrace.diagnostics import Diagnostics
@@ -17,7 +17,9 @@ from pytrace.grammar import ast
 from pytrace.registry import AttachPoint, FunctionDef, ProbeDef, Registry, VariableDef
 from pytrace.sema import literals
 from pytrace.sema.literals import FoldError
-from pytrace.sema.walk import map_children
+from pytrace.sema.typenames import TypeScope
+from pytrace.sema.unit import Options
+from pytrace.sema.walk import descendants, map_children
 from pytrace.source import Span
 from pytrace.target import Target
 
@@ -29,12 +31,12 @@ class FoldContext:
     registry: Registry
     target: Target
     config: Mapping[str, Any]
-    positional: tuple[str, ...]
+    options: Options
     diagnostics: Diagnostics
+    scope: TypeScope
     provider: ProbeDef | None = None
     attach_point: AttachPoint | None = None
     separate: bool = False
-    reported: set[int] = field(default_factory=set)
 
     def error(self, message: str, span: Span) -> None:
         self.diagnostics.error(message, span)
@@ -55,6 +57,15 @@ class Site:
     @property
     def config(self) -> Mapping[str, Any]:
         return self.context.config
+
+    @property
+    def named(self) -> Mapping[str, str | bool]:
+        """The named parameters of the command line."""
+        return self.context.options.named
+
+    @property
+    def unsafe(self) -> bool:
+        return self.context.options.unsafe
 
     @property
     def provider(self) -> ProbeDef | None:
@@ -80,8 +91,11 @@ class Site:
 class Folder:
     """Folds bottom-up; `fold` is idempotent."""
 
-    def __init__(self, context: FoldContext) -> None:
+    def __init__(self, context: FoldContext, answers: Mapping[int, ast.Expr] | None = None) -> None:
+        """`answers`: what stands for the nodes (by id) that inference has answered."""
         self.context = context
+        self.answers = answers or {}
+        self._defines: list[str] = []
         self._rules: dict[type, Callable[[Any], Any]] = {
             ast.Unary: self._unary, ast.Binary: self._binary, ast.Ternary: self._ternary, ast.If: self._if,
             ast.Block: self._block, ast.Index: self._index, ast.TupleAccess: self._tuple_access,
@@ -91,6 +105,9 @@ class Folder:
         }  # fmt: skip
 
     def fold(self, node: Any) -> Any:
+        answer = self.answers.get(id(node))
+        if answer is not None:
+            return answer
         rule = self._rules.get(type(node))
         return rule(node) if rule else map_children(node, self.fold)
 
@@ -113,11 +130,11 @@ class Folder:
         return ast.Integer(-value if text.startswith("-") else value, text.startswith("-"), span=node.span)
 
     def _text(self, number: int) -> str:
-        given = self.context.positional
+        given = self.context.options.positional
         return given[number - 1] if number <= len(given) else ""
 
     def _param_count(self, node: ast.ParamCount) -> ast.Expr:
-        return ast.Integer(len(self.context.positional), span=node.span)
+        return ast.Integer(len(self.context.options.positional), span=node.span)
 
     # operators ----------------------------------------------------------
     def _unary(self, node: ast.Unary) -> ast.Expr:
@@ -299,13 +316,38 @@ class Folder:
         return self._fold_row(row, node, node.args)
 
     def _identifier(self, node: ast.Identifier) -> ast.Expr:
-        return self._fold_row(self._row(node.name), node, ())
+        row = self._row(node.name)
+        if row is None and self.context.scope.definitions is not None:
+            return self._define(node)
+        return self._fold_row(row, node, ())
+
+    def _define(self, node: ast.Identifier) -> ast.Expr:
+        """A `#define` of the script, as the expression that it is."""
+        definitions = self.context.scope.definitions
+        text = definitions.define(node.name) if definitions is not None else None
+        if text is None:
+            return node
+        if node.name in self._defines:
+            self.context.error(f"Macro recursion: {'->'.join(self._defines)}", node.span)
+            return node
+        from pytrace.grammar.parser import parse_expression
+        from pytrace.sema.walk import copy
+
+        expanded = parse_expression(text)
+        if expanded is None:
+            self.context.error(f"unable to expand macro as an expression: {text}", node.span)
+            return node
+        self._defines.append(node.name)
+        try:
+            return self.fold(copy(expanded, lambda _: node.span))
+        finally:
+            self._defines.pop()
 
     def _fold_row(self, row: FunctionDef | VariableDef | None, node: ast.Expr, args: tuple[Any, ...]) -> ast.Expr:
         if row is None or row.fold is None:
             return node
         found = row.fold(Site(self.context, node.span, args))
-        return node if found is None else found
+        return node if found is None else self.fold(found)
 
     def _as_text(self, node: Any) -> Any:
         if isinstance(node, ast.PosParam):
@@ -313,3 +355,21 @@ class Folder:
         if isinstance(node, ast.Binary) and node.op == "+" and isinstance(node.left, ast.PosParam):
             return replace(node, left=self._as_text(node.left))
         return node
+
+
+def separate_probes(registry: Registry, context: FoldContext) -> Callable[[ast.Probe], bool]:
+    """A test whether a probe's body folds differently for each attach point (it says `probe`)."""
+    tables = (registry.variables, registry.functions)
+    trial = replace(context, diagnostics=Diagnostics())
+
+    def wants(probe: ast.Probe) -> bool:
+        trial.separate = False
+        for node in descendants(probe):
+            if isinstance(node, (ast.Identifier, ast.Call)):
+                row = next((table[node.name] for table in tables if node.name in table), None)
+                if row is not None and row.fold is not None:
+                    args = node.args if isinstance(node, ast.Call) else ()
+                    row.fold(Site(trial, node.span, args))
+        return trial.separate
+
+    return wants

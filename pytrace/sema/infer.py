@@ -13,15 +13,18 @@ from typing import Any
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.registry import Registry
-from pytrace.sema import typed
+from pytrace.sema import access, calls, casts, expressions, introspect, operators, statements, typed
 from pytrace.sema.elaborator import UNKNOWN, Elaborator
 from pytrace.sema.joins import changed
-from pytrace.sema.report import Report
+from pytrace.sema.report import CHECK, RESOLVE, Report
 from pytrace.sema.typenames import TypeScope
 from pytrace.sema.unit import Options, Unit
 from pytrace.source import Span
 from pytrace.target import Target
-from pytrace.types import INT8, Space, Type
+from pytrace.types import INT8, VOID, Space, Type
+
+RULES = (access, calls, casts, expressions, introspect, operators, statements)
+"""The modules that enter rules into the elaborator when they are imported."""
 
 MAX_ROUNDS = 100
 """Widening is bounded (8→16→32→64 bits, a string's capacity); more rounds than this are a bug of ours."""
@@ -54,8 +57,8 @@ class Inference:
         self.bad_access: dict[int, str] = {}
         """Map nodes (by id) that are used against the map's kind, with the message."""
         self.aggregate_args: dict[str, Type] = {}
-        self.answers: dict[int, ast.Expr] = {}
-        """Introspection nodes (by id) that types have answered: what stands in their place."""
+        self.answers: dict[tuple[int, int], ast.Expr] = {}
+        """Introspection nodes (by unit and id) that types have answered: what stands in their place."""
         self.comptime_left: dict[int, ast.Comptime] = {}
         self._variables: dict[tuple[int, int], typed.VarSymbol] = {}
         self._moved = False
@@ -122,8 +125,6 @@ class Inference:
 
     def walk(self, unit: Unit, final: bool) -> typed.Instance | None:
         """One walk over one unit; an Instance for a probe."""
-        from pytrace.sema import statements
-
         el = Elaborator(self, unit, final)
         if unit.subprogram is not None:
             statements.subprogram(el, unit.subprogram)
@@ -133,3 +134,33 @@ class Inference:
     def finish(self, units: list[Unit]) -> tuple[typed.Instance, ...]:
         """The final walk, with all checks."""
         return tuple(found for unit in units if (found := self.walk(unit, final=True)) is not None)
+
+    def report_comptime(self) -> None:
+        """What nothing more can be found out about."""
+        for node in self.comptime_left.values():
+            self.report.error(RESOLVE, "Unable to resolve comptime expression", node.span)
+
+
+def declare_maps(inference: Inference, script: ast.Script) -> None:
+    """`let @m = kind(n)`."""
+    for item in script.items:
+        if not isinstance(item, ast.MapDeclaration):
+            continue
+        symbol = inference.map(item.map, value_wanted=False)
+        symbol.span = item.span
+        symbol.declared_kind, symbol.max_entries = item.kind, item.max_entries
+        if item.kind not in inference.registry.maps:
+            hint = f"Valid map types: {', '.join(sorted(inference.registry.maps, key=_kind_order))}"
+            inference.report.error(CHECK, f"Invalid bpf map type: {item.kind}", item.span, hints=(hint,))
+
+
+def _kind_order(name: str) -> tuple[int, str]:
+    """The longest names first, as the reference lists them."""
+    return (-len(name), name)
+
+
+def declare_subprograms(inference: Inference, script: ast.Script) -> None:
+    for item in script.items:
+        if isinstance(item, ast.Subprogram):
+            params = tuple(typed.VarSymbol(p.variable.name, p.span, UNKNOWN, fixed=True) for p in item.params)
+            inference.subprograms[item.name] = typed.SubprogramSymbol(item.name, params, VOID, item.span)

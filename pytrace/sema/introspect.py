@@ -22,7 +22,7 @@ def _size_of(el: Elaborator, node: ast.SizeOf) -> typed.Expr:
     t = type_of(el, node.of)
     if t is None or t is UNKNOWN:
         return el.unknown(node.span)
-    el.inference.answers[id(node)] = ast.Integer(t.size, span=node.span)
+    el.inference.answers[el.unit.index, id(node)] = ast.Integer(t.size, span=node.span)
     return typed.IntConst(type=UINT8, span=node.span, value=t.size)
 
 
@@ -34,7 +34,7 @@ def _offset_of(el: Elaborator, node: ast.OffsetOf) -> typed.Expr:
     offset = _offset(el, t, node.path, node.span)
     if offset is None:
         return el.unknown(node.span)
-    el.inference.answers[id(node)] = ast.Integer(offset, span=node.span)
+    el.inference.answers[el.unit.index, id(node)] = ast.Integer(offset, span=node.span)
     return typed.IntConst(type=UINT8, span=node.span, value=offset)
 
 
@@ -69,7 +69,7 @@ def _type_info(el: Elaborator, node: ast.TypeInfo) -> typed.Expr:
     )  # fmt: skip
     names = ("btf_id", "base_type", "full_type")
     fields = tuple(ast.RecordField(n, v, span=span) for n, v in zip(names, values, strict=True))
-    el.inference.answers[id(node)] = ast.Record(fields, span=span)
+    el.inference.answers[el.unit.index, id(node)] = ast.Record(fields, span=span)
     inner: tuple[Type, ...] = (UINT64, String(len(base) + 1), String(len(full) + 1))
     return typed.Convert(type=Record(names, inner), span=span, operand=el.unknown(span))
 

@@ -1,0 +1,182 @@
+"""Jumps: where they may stand, and what they leave unreachable (spec 02 §9).
+
+Place in the pipeline: on the script as it was written, before macros are expanded.  In: the tree.  Out: the same tree,
+with what cannot be reached put into the dead branch of an `if (true)`: it still counts for types.  What a newcomer would
+get wrong: a call that ends the probe (`FunctionDef.diverges`) counts as a `return`, and so is refused inside `for`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pytrace.diagnostics import Diagnostics
+from pytrace.grammar import ast
+from pytrace.registry import Registry
+from pytrace.sema.walk import children, map_children
+
+
+def check(script: ast.Script, registry: Registry, diagnostics: Diagnostics) -> ast.Script:
+    """Report misplaced jumps and unreachable code; separate the latter."""
+    for item in script.items:
+        if isinstance(item, (ast.Probe, ast.Subprogram)):
+            _LoopReturns(diagnostics).body(item.body)
+    diagnostics.raise_errors()
+    places = _Places(registry, diagnostics)
+    for item in script.items:
+        match item:
+            case ast.Probe():
+                places.visit(item.body, "probe", ("break", "continue"))
+            case ast.Subprogram():
+                places.visit(item.body, "function", ("break", "continue"))
+            case ast.Macro():
+                places.visit(item.body, "macro", ("break", "continue", "return"), in_macro=True)
+    dead = _Unreachable(registry, diagnostics)
+    items = tuple(
+        item if isinstance(item, ast.MapDeclaration) else replace(item, body=dead.body(item.body))
+        for item in script.items
+    )
+    return replace(script, items=items)
+
+
+def _is_jump(node: object) -> str:
+    """`break`, `continue`, `return` or ""."""
+    match node:
+        case ast.Break():
+            return "break"
+        case ast.Continue():
+            return "continue"
+        case ast.Return():
+            return "return"
+    return ""
+
+
+def diverges(registry: Registry, node: object) -> bool:
+    """A call that ends the probe."""
+    if isinstance(node, ast.Call):
+        row = registry.functions.get(node.name)
+        return row is not None and row.diverges
+    return False
+
+
+class _LoopReturns:
+    """All `return`s within the loops of one body have a value, or none has."""
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
+        self.with_value: bool | None = None
+
+    def body(self, node: ast.Node, in_loop: bool = False) -> None:
+        if isinstance(node, ast.Return) and in_loop:
+            has = node.value is not None
+            if self.with_value is None:
+                self.with_value = has
+            elif self.with_value != has:
+                self.diagnostics.error("Return value used in loop is inconsistent", node.span)
+        for child in children(node):
+            self.body(child, in_loop or isinstance(node, (ast.For, ast.While)))
+
+
+class _Places:
+    """Which jumps are allowed where."""
+
+    def __init__(self, registry: Registry, diagnostics: Diagnostics) -> None:
+        self.registry = registry
+        self.diagnostics = diagnostics
+
+    def visit(self, node: ast.Node, place: str, refused: tuple[str, ...], in_macro: bool = False) -> None:
+        jump = _is_jump(node)
+        # in a `for` of a probe a written `return` leaves the loop, and then the probe
+        if jump in refused and (jump != "return" or place == "macro" or in_macro):
+            self._error(node, jump, place)
+        if diverges(self.registry, node) and place in ("for-loop", "while-loop in a for-loop"):
+            self._error(node, "return", place.split()[0])
+        match node:
+            case ast.For():
+                self.visit(node.iterable, place, refused, in_macro)
+                self.visit(node.body, "for-loop", ("return",), in_macro)
+            case ast.While():
+                self.visit(node.cond, place, refused, in_macro)
+                inside = "while-loop in a for-loop" if place.endswith("for-loop") else "while-loop"
+                self.visit(node.body, inside, ("return",) if "return" in refused else (), in_macro)
+            case _:
+                for child in children(node):
+                    self.visit(child, place, refused, in_macro)
+
+    def _error(self, node: ast.Node, jump: str, place: str) -> None:
+        self.diagnostics.error(f"'{jump}' statement is not allowed in a {place.split()[0]}", node.span)
+
+
+class _Unreachable:
+    """Separates what comes after a jump."""
+
+    def __init__(self, registry: Registry, diagnostics: Diagnostics) -> None:
+        self.registry = registry
+        self.diagnostics = diagnostics
+
+    def body(self, block: ast.Block) -> ast.Block:
+        """A body from which `return` (and `exit()`) leads out."""
+        return self._block(block, ("return",))
+
+    def _block(self, block: ast.Block, jumps: tuple[str, ...]) -> ast.Block:
+        block = map_children(block, lambda child: self._inner(child, jumps))
+        for n, item in enumerate(block.statements):
+            if self._leaves(item, jumps):
+                return self._cut(block, n)
+        return block
+
+    def _inner(self, node: Any, jumps: tuple[str, ...]) -> Any:
+        match node:
+            case ast.Block():
+                return self._block(node, jumps)
+            case ast.For():
+                body = self._block(node.body, ("continue", "break"))
+                return node if body is node.body else replace(node, body=body)
+            case ast.While():
+                body = self._block(node.body, ("continue", "break", "return"))
+                return node if body is node.body else replace(node, body=body)
+        return map_children(node, lambda child: self._inner(child, jumps))
+
+    def _cut(self, block: ast.Block, n: int) -> ast.Block:
+        """Everything behind statement `n` goes into the branch that is never taken."""
+        dead = list(block.statements[n + 1 :])
+        if dead:
+            self.diagnostics.warning("Unreachable statement.", dead[0].span)
+        if block.value is not None:
+            text = "Unreachable expression; block type is implicitly none."
+            self.diagnostics.warning(text, block.value.span)
+            dead.append(ast.ExprStmt(block.value, span=block.value.span))
+        if not dead:
+            return block
+        last = block.statements[n]
+        choice = ast.If(
+            ast.Boolean(True, span=last.span),
+            ast.Block((last,), span=last.span),
+            ast.Block(tuple(dead), span=last.span),
+            span=last.span,
+        )
+        kept = (*block.statements[:n], ast.ExprStmt(choice, span=last.span))
+        return replace(block, statements=kept, value=None)
+
+    def _leaves(self, node: object, jumps: tuple[str, ...]) -> bool:
+        """Whether `node` always ends in one of `jumps`."""
+        match node:
+            case ast.Break() | ast.Continue() | ast.Return():
+                return _is_jump(node) in jumps
+            case ast.ExprStmt():
+                return self._leaves(node.expr, jumps)
+            case ast.Call():
+                return "return" in jumps and diverges(self.registry, node)
+            case ast.If():
+                both = self._leaves(node.then, jumps) and self._leaves(node.otherwise, jumps)
+                return self._leaves(node.cond, jumps) or both
+            case ast.Ternary():
+                both = self._leaves(node.then, jumps) and self._leaves(node.otherwise, jumps)
+                return self._leaves(node.cond, jumps) or both
+            case ast.Block():
+                return any(self._leaves(s, jumps) for s in node.statements) or self._leaves(node.value, jumps)
+            case ast.Unroll():
+                return self._leaves(node.body, jumps)
+            case ast.While():
+                return "return" in jumps and self._leaves(node.body, ("return",))
+        return False

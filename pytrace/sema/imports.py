@@ -1,0 +1,104 @@
+"""Imports: `.bt` and `.pt` scripts merged into the one that names them (spec 01 §5).
+
+Place in the pipeline: before everything that looks at items.  In: a script with imports.  Out: one without.  What a
+newcomer would get wrong: paths are relative to the importing file, and a file is read once however often it is named.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+
+from pytrace.diagnostics import Diagnostics
+from pytrace.grammar import ast
+from pytrace.sema.unit import Options
+from pytrace.sema.walk import descendants
+from pytrace.source import Source
+
+SCRIPTS = (".bt", ".pt")
+HEADERS = (".h",)
+
+
+def with_imports(script: ast.Script, options: Options, diagnostics: Diagnostics) -> ast.Script:
+    """`script` with everything that it imports in front of its own items."""
+    statements = [n for n in descendants(script) if isinstance(n, ast.ImportStmt)] if script.items else []
+    if not script.imports and not statements:
+        return script
+    return _Importer(diagnostics).merged(script, options.directory)
+
+
+class _Importer:
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
+        self.seen: set[str] = set()
+
+    def merged(self, script: ast.Script, directory: str) -> ast.Script:
+        definitions: list[ast.CDefinition] = []
+        items: list[ast.RootItem] = []
+        named: list[tuple[str, ast.Node]] = [(entry.path, entry) for entry in script.imports]
+        named += [(n.path, n) for n in descendants(script) if isinstance(n, ast.ImportStmt)]
+        for path, node in named:
+            found = self._find(path, directory, node)
+            for file in self._files(found, node) if found else ():
+                self._take(file, node, definitions, items)
+        return replace(
+            script,
+            c_definitions=(*definitions, *script.c_definitions),
+            imports=(),
+            items=(*items, *script.items),
+        )
+
+    def _find(self, path: str, directory: str, node: ast.Node) -> str:
+        candidate = os.path.join(directory, path)
+        if os.path.exists(candidate):
+            return candidate
+        hint = f"checked: {os.path.abspath(candidate)}"
+        self.diagnostics.error("Unable to find suitable path for import", node.span, hints=(hint,))
+        return ""
+
+    def _files(self, path: str, node: ast.Node) -> list[str]:
+        """The file, or the supported ones in a directory."""
+        if not self._trusted(path, node):
+            return []
+        if not os.path.isdir(path):
+            return [path]
+        names = sorted(os.listdir(path))
+        return [os.path.join(path, n) for n in names if n.endswith(SCRIPTS + HEADERS)]
+
+    def _trusted(self, path: str, node: ast.Node) -> bool:
+        mode = os.stat(path).st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            self.diagnostics.error(f"cowardly refusing to import world-writable path: {path}", node.span)
+            return False
+        return True
+
+    def _take(
+        self, file: str, node: ast.Node, definitions: list[ast.CDefinition], items: list[ast.RootItem]
+    ) -> None:
+        real = os.path.realpath(file)
+        if real in self.seen or not self._trusted(file, node):
+            return
+        self.seen.add(real)
+        if file.endswith(HEADERS):
+            definitions.append(ast.CDefinition(f'#include "{real}"', span=node.span))
+            return
+        if not file.endswith(SCRIPTS):
+            if file.endswith((".bpf.c", ".bpf.o")):
+                text = f"importing {file} is not supported: pytrace links no compiled BPF objects"
+            else:
+                text = f"unknown import type: {file}"
+            self.diagnostics.error(text, node.span)
+            return
+        inner = self._parse(file)
+        if inner.config is not None:
+            self.diagnostics.error("invalid `config` within import", inner.config.span)
+        inner = self.merged(inner, os.path.dirname(file))
+        definitions += inner.c_definitions
+        items += inner.items
+
+    def _parse(self, file: str) -> ast.Script:
+        from pytrace.grammar.parser import parse
+
+        with open(file, "rb") as handle:
+            return parse(Source(file, handle.read()), self.diagnostics)
