@@ -73,7 +73,7 @@ def _update_keyed(em: Emitter, node: typed.UpdateAggregate, t: types.Aggregate, 
 
     def blank() -> Any:
         em.zero(fresh, size)
-        return em.plain_pointer(fresh)
+        return fresh
 
     record = em.aligned(em.choose(there, lambda: found, blank), 8)
     node.row.lower(em, record, node.args, t)

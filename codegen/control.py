@@ -86,8 +86,6 @@ def choose(em: Emitter, condition: Any, then: Callable[[], Any], otherwise: Call
     for block, emit in ((yes, then), (no, otherwise)):
         with em.region(block):
             value = emit()
-            if isinstance(value.type, ir.PointerType):
-                value = em.plain_pointer(value)
             found.append((value, b.block))
     kind = max((value.type for value, _ in found), key=lambda t: getattr(t, "width", 0))
     phis = []
@@ -119,8 +117,7 @@ def _exit_slot(em: Emitter, frame: Frame) -> Any:
     if frame.exit_slot is None:
         slot = frame.stack(16)
         frame.exit_slot = em.aligned(slot, 8)
-        place = frame.at_entry.bitcast(slot, PTR)
-        frame.at_entry.store(I64(0), place, align=8)
+        frame.at_entry.store(I64(0), slot, align=8)
     return frame.exit_slot
 
 
@@ -190,9 +187,9 @@ def call_subprogram(em: Emitter, expr: typed.SubprogramCall, dest: Any) -> Any:
     args = [em.ctx]
     if in_memory:
         dest = dest if dest is not None else memory.local(em, symbol.return_type.size)
-        args.append(em.plain_pointer(dest))
+        args.append(dest)
     for item in expr.args:
-        args.append(em.plain_pointer(em.value(item)) if types.is_memory(item.type) else em.int64(item))
+        args.append(em.value(item) if types.is_memory(item.type) else em.int64(item))
     result = em.builder.call(_subprogram(em, symbol), args)
     if in_memory:
         return dest

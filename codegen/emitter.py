@@ -165,12 +165,6 @@ class Emitter:
             return known[1]
         return getattr(ptr, "align", None) or 1 if isinstance(ptr, ir.AllocaInstr) else 1
 
-    def plain_pointer(self, ptr: Any) -> Any:
-        """With llvmlite's opaque pointer type: allocations and symbols carry a pointee type that phis and calls check."""
-        if isinstance(ptr.type, ir.PointerType) and not ptr.type.is_opaque:
-            return self.aligned(self.builder.bitcast(ptr, PTR), self.align_of(ptr))
-        return ptr
-
     def aligned(self, ptr: Any, align: int) -> Any:
         """Note that `ptr` has this alignment."""
         self._aligns[id(ptr)] = (ptr, align)

@@ -81,23 +81,28 @@ class Frame:
         self._temporaries: list[tuple[ir.Constant, int]] = []
 
     # memory -------------------------------------------------------------
-    def stack(self, size: int, align: int = 8) -> Any:
-        slot = self.at_entry.alloca(ir.ArrayType(I8, max(1, size)))
-        slot.align = align
+    def _allocate(self, t: Any) -> Any:
+        slot = self.at_entry.alloca(t)
+        slot.align = 8
+        slot.type = PTR  # llvmlite's own is a typed pointer, which it then wants every store and phi to match
+        return slot
+
+    def stack(self, size: int) -> Any:
+        slot = self._allocate(ir.ArrayType(I8, max(1, size)))
         self.stack_used += (size + 7) // 8 * 8
         return slot
 
     def scalar(self, t: ir.IntType) -> Any:
         """A slot for a scalar; LLVM keeps it in a register unless its address is needed."""
-        slot = self.at_entry.alloca(I8 if t is I1 else t)
-        slot.align = 8
+        stored = I8 if t is I1 else t
+        slot = self._allocate(stored)
+        self.at_entry.store(stored(0), slot)
         return slot
 
     def zero_key(self) -> Any:
         """`ptr` to a 32-bit 0, the key of one-element arrays."""
         if self._zero_key is None:
-            self._zero_key = self.at_entry.alloca(I32)
-            self._zero_key.align = 8
+            self._zero_key = self._allocate(I32)
             self.at_entry.store(I32(0), self._zero_key)
         return self._zero_key
 
@@ -120,8 +125,7 @@ class Frame:
         if self._scratch_base is None:
             self._scratch_key = ir.Constant(I32, 0)
             self._scratch_start = ir.Constant(I64, 0)
-            key = self.at_entry.alloca(I32)
-            key.align = 8
+            key = self._allocate(I32)
             self.at_entry.store(self._scratch_key, key)
             callee = ir.Constant(I64, HELPERS["map_lookup_elem"]).inttoptr(PTR)
             callee.function_type = ir.FunctionType(PTR, [PTR, PTR])

@@ -88,9 +88,9 @@ def _callback(em: Emitter, name: str, params: list[Any], span: Span, body: Calla
         em.builder.ret(em.const(0))
     record = em.aligned(outer.stack_temporary(8 * max(1, len(frame.captures))), 8)
     for captured in frame.captures.values():
-        em.put(record, em.plain_pointer(captured.outer), 8 * captured.slot)
+        em.put(record, captured.outer, 8 * captured.slot)
     outer.last_callback = frame
-    return function, em.plain_pointer(record)
+    return function, record
 
 
 def lower_for_range(em: Emitter, node: typed.ForRange) -> None:

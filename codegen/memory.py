@@ -65,7 +65,6 @@ def variable(em: Emitter, frame: Frame, symbol: typed.VarSymbol) -> Any:
         slot = frame.local(symbol.type.size, int(em.config.get("on_stack_limit", 32)), True)
     else:
         slot = frame.scalar(int_type(symbol.type))
-        frame.at_entry.store(ir.Constant(slot.type.pointee, 0), slot)
     frame.variables[symbol] = em.aligned(slot, 8)
     return slot
 
@@ -118,14 +117,7 @@ def put(em: Emitter, ptr: Any, value: Any, offset: int = 0) -> None:
     if value.type is I1 or (isinstance(value.type, ir.IntType) and value.type.width == 1):
         value = em.builder.zext(value, I8)
     width = 8 if isinstance(value.type, ir.PointerType) else value.type.width // 8
-    if isinstance(place.type, ir.types._TypedPointerType) and place.type.pointee != value.type:
-        place = _untyped(em, place)
     em.builder.store(value, place, align=min(em.align_of(place), width))
-
-
-def _untyped(em: Emitter, ptr: Any) -> Any:
-    """The same pointer with llvmlite's opaque type: allocations carry a pointee type that stores check."""
-    return em.plain_pointer(ptr)
 
 
 def _chunks(align: int, size: int) -> list[tuple[int, int]]:

@@ -63,7 +63,8 @@ class ModuleBuilder:
     # symbols ------------------------------------------------------------
     def _external(self, name: str) -> ir.GlobalVariable:
         if name not in self._externals:
-            self._externals[name] = ir.GlobalVariable(self.ir, I8, name)
+            self._externals[name] = found = ir.GlobalVariable(self.ir, I8, name)
+            found.type = PTR
         return self._externals[name]
 
     def map_handle(self, name: str) -> Any:
