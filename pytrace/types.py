@@ -65,12 +65,13 @@ class Int(Type):
     """An integer of 8, 16, 32 or 64 bits.
 
     `flexible`: a non-negative literal (or a join of only such), whose sign follows what it meets (spec 02 §2); it is
-    no part of equality.
+    no part of equality.  `clock`: where a time of `nsecs()` comes from, for `strftime`; no part of equality either.
     """
 
     bits: int = 64
     signed: bool = True
     flexible: bool = field(default=False, compare=False)
+    clock: str = field(default="", compare=False)
 
     @property
     def size(self) -> int:  # type: ignore[override]

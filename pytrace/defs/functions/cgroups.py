@@ -1,0 +1,66 @@
+"""Control groups (spec 04 §3).
+
+Place in the pipeline: rows for sema, codegen and help.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer
+would get wrong: `cgroup_path` records the id only; the runtime searches the hierarchies when the value is printed.
+
+Layout (pytrace.values): cgroup_path_t is a uint64 id and 8 unused bytes; its type's `params` hold the filter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytrace.defs.lowerings import in_memory
+from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.types import CGROUP_PATH, UINT64, Opaque, Type
+
+if TYPE_CHECKING:
+    from pytrace.sema import typed
+
+
+def _cgroupid_type(site: CallSite) -> Type:
+    path = site.literal(0)
+    if isinstance(path, str):
+        found = site.target.cgroup_id(path)
+        site.data = found or 0
+        if found is None and site.final:
+            site.error(f"cgroupid() could not find the cgroup `{path}`")
+    return UINT64
+
+
+def _path_type(site: CallSite) -> Type:
+    pattern = site.literal(1) if len(site.args) == 2 else "*"
+    if not isinstance(pattern, str):
+        if site.final:
+            site.error("cgroup_path() expects a string literal as its second argument")
+        pattern = "*"
+    return Opaque(CGROUP_PATH.name, CGROUP_PATH.bytes, CGROUP_PATH.alignment, (pattern,))
+
+
+def _path_into(em: Lowering, call: typed.Call, dest: Any) -> None:
+    em.put(dest, em.int64(call.args[0]), 0)
+    em.put(dest, em.const(0), 8)
+
+
+ROWS = (
+    FunctionDef(
+        name="cgroupid",
+        doc="The id of the cgroup (version 2) at a path.",
+        signatures=("uint64 cgroupid(const string path)",),
+        params=(Param("path", Kind.STRING_LITERAL),),
+        type_rule=_cgroupid_type,
+        lower=lambda em, call: em.const(call.data),
+        long_literals=True,
+    ),
+    FunctionDef(
+        name="cgroup_path",
+        doc="The paths of the cgroup with an id: `hierarchy:path`, joined by commas.\n\nThey are looked up when the "
+        "value is "
+        "printed.  `filter` is a pattern for the hierarchy's name; that of version 2 is `unified`.",
+        signatures=("cgroup_path_t cgroup_path(int id[, const string filter])",),
+        params=(Param("id", Kind.INT), Param("filter", Kind.STRING, optional=True)),
+        type_rule=_path_type,
+        lower=in_memory(_path_into),
+        lower_into=_path_into,
+    ),
+)

@@ -1,0 +1,71 @@
+"""Builtin values about the processor, and random numbers (spec 04 §1).
+
+Place in the pipeline: rows for sema, codegen and help.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer
+would get wrong: `rand` is a uint64 that only ever holds 32 random bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytrace.defs.registers import OFFSETS
+from pytrace.grammar import ast
+from pytrace.registry import FoldSite, Lowering, VariableDef
+from pytrace.types import UINT8, UINT64
+
+if TYPE_CHECKING:
+    from pytrace.sema import typed
+
+
+def _usermode_fold(site: FoldSite) -> ast.Expr | None:
+    """A literal where there are no registers: 1 in probes that the tracer runs itself, 0 elsewhere."""
+    if site.provider is None or "usermode" in site.provider.features:
+        return None
+    return ast.Integer(1 if site.provider.probetype == "special" else 0, span=site.span)
+
+
+def _usermode(em: Lowering, node: typed.Builtin) -> Any:
+    # The two low bits of the code segment are the privilege level.
+    level = em.builder.and_(em.load(em.ctx, UINT64, OFFSETS["cs"]), em.const(3))
+    is_user = em.builder.icmp_unsigned("==", level, em.const(3))
+    return em.builder.select(is_user, em.const(1, 8), em.const(0, 8))
+
+
+ROWS = (
+    VariableDef(
+        name="cpu",
+        doc="Number of the processor that runs the probe.",
+        signatures=("uint64 cpu",),
+        type_rule=lambda site: UINT64,
+        lower=lambda em, node: em.helper_once("get_smp_processor_id"),
+    ),
+    VariableDef(
+        name="numaid",
+        doc="Number of the NUMA node that runs the probe.",
+        signatures=("uint64 numaid",),
+        type_rule=lambda site: UINT64,
+        lower=lambda em, node: em.helper_once("get_numa_node_id"),
+    ),
+    VariableDef(
+        name="ncpus",
+        doc="Number of possible processors.",
+        signatures=("uint64 ncpus",),
+        type_rule=lambda site: UINT64,
+        lower=lambda em, node: em.global_value("ncpus"),
+    ),
+    VariableDef(
+        name="rand",
+        doc="A random number of 32 bits.",
+        signatures=("uint64 rand",),
+        type_rule=lambda site: UINT64,
+        lower=lambda em, node: em.helper("get_prandom_u32"),
+    ),
+    VariableDef(
+        name="usermode",
+        doc="1 if the processor was in user mode when the probe fired, else 0 (x86_64).",
+        signatures=("uint8 usermode",),
+        type_rule=lambda site: UINT8,
+        fold=_usermode_fold,
+        lower=_usermode,
+    ),
+)
