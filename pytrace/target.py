@@ -99,8 +99,8 @@ class Target(Protocol):
 
     def has_btf(self) -> bool: ...
 
-    def types_matching(self, tag: str, pattern: str) -> Iterable[tuple[str, str]]:
-        """(name, definition in C) of the BTF types for `-l 'struct X'`."""
+    def types_matching(self, search: str, definitions: bool) -> Iterable[tuple[str, str]]:
+        """(module, `struct X` or its definition in C) of the BTF types that match `struct X*`, sorted."""
         ...
 
     # kernel functions and events

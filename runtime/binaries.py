@@ -79,9 +79,11 @@ def _is_probeable(path: str, unsafe: bool) -> bool:
 
 def library(name: str, pid: int | None) -> str | None:
     """The file of `libc`, `libssl.so.3`: what the process has mapped, else what the dynamic linker would take."""
+    if not name.startswith("lib") or "/" in name or "*" in name:
+        return None
     stem = name if ".so" in name else name + ".so"
     if pid is not None:
-        for path in mapped(pid):
+        for path in mapped(pid, through=False):
             base = path.rpartition("/")[2]
             if base.startswith(stem) or base.startswith(name + "-"):
                 return path
@@ -119,9 +121,12 @@ def executable_of(pid: int) -> str | None:
         return None
 
 
-def mapped(pid: int) -> list[str]:
-    """The files of a process's executable mappings, each once, as paths that open from here."""
-    foreign = in_other_namespace(pid)
+def mapped(pid: int, through: bool = True) -> list[str]:
+    """The files of a process's executable mappings, each once, as paths that open from here.
+
+    `through`: always by way of /proc/PID/root; otherwise only where the process sees other mounts.
+    """
+    foreign = through or in_other_namespace(pid)
     found: dict[str, None] = {}
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
@@ -139,5 +144,5 @@ def mapped_by_all() -> list[str]:
     found: dict[str, None] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
-            found.update(dict.fromkeys(mapped(int(name))))
+            found.update(dict.fromkeys(mapped(int(name), through=False)))
     return list(found)

@@ -87,7 +87,8 @@ class BtfObject:
         found = self.data.find(b"\0" + name.encode("latin-1") + b"\0", self._string_at)
         if found >= 0:
             return found + 1 - self._string_at + self._string_base
-        return self.base._string_offset(name) if self.base else None
+        base: BtfObject | None = self.base
+        return base._string_offset(name) if base else None
 
     # look-up ----------------------------------------------------------------
     def _references(self, name: str) -> Iterator[tuple[int, int]]:

@@ -40,11 +40,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A loaded, executable part: `size` bytes at `offset` of the file appear at `address`."""
+    """A loaded part: `size` bytes at `offset` of the file appear at `address`."""
 
     address: int
     offset: int
     size: int
+    executable: bool
 
 
 class ElfError(Exception):
@@ -84,7 +85,7 @@ class ElfFile:
 
     def _read_segments(self) -> list[Segment]:
         rows = (_PHDR.unpack_from(self.data, self._ph_at + n * self._ph_size) for n in range(self._ph_count))
-        return [Segment(r[3], r[2], r[6]) for r in rows if r[0] == _PT_LOAD and r[1] & _PF_X]
+        return [Segment(r[3], r[2], r[6], bool(r[1] & _PF_X)) for r in rows if r[0] == _PT_LOAD]
 
     def _string(self, at: int) -> str:
         end = self.data.find(b"\0", at)
@@ -99,8 +100,15 @@ class ElfFile:
 
     def offset_of(self, address: int) -> int:
         """The file offset of a virtual address in an executable segment, 0 if it lies in none."""
+        return self._offset(address, executable=True)
+
+    def data_offset_of(self, address: int) -> int:
+        """The file offset of a virtual address in any loaded segment, 0 if it lies in none."""
+        return self._offset(address, executable=False)
+
+    def _offset(self, address: int, executable: bool) -> int:
         for s in self.segments:
-            if s.address <= address < s.address + s.size:
+            if s.address <= address < s.address + s.size and (s.executable or not executable):
                 return address - s.address + s.offset
         return 0
 
@@ -120,7 +128,7 @@ class ElfFile:
 
     def named(self, name: str, wanted: frozenset[int] = FUNCTIONS_AND_OBJECTS) -> list[ElfSymbol]:
         """The symbols called `name`, without decoding the others."""
-        found = []
+        found: list[ElfSymbol] = []
         text = name.encode("latin-1") + b"\0"
         for table in self._tables():
             strings = self.bytes_of(self.sections[table.link])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytrace.runtime.elf import ElfFile
     from pytrace.runtime.features import Features
 
-_RAW_TRACEPOINT_PREFIXES = ("__probestub_", "__traceiter_", "__bpf_trace_")
+_RAW_TRACEPOINT_PREFIXES = ("__probestub_", "__traceiter_")
 """Functions that the kernel has for each tracepoint, with its arguments behind one `void *` (the first since 6.4)."""
 
 
@@ -88,11 +88,10 @@ class Machine:
     def _note_modules(self) -> None:
         self._note(identity.listing("/sys/kernel/btf"))
 
-    def types_matching(self, tag: str, pattern: str) -> Iterable[tuple[str, str]]:
-        """(module, definition or name) — see `listing`."""
+    def types_matching(self, search: str, definitions: bool) -> Iterable[tuple[str, str]]:
         from pytrace.runtime.btf_listing import matching_types
 
-        return matching_types(self.btf, tag, pattern) if self.btf else ()
+        return matching_types(self.btf, search, definitions) if self.btf else ()
 
     # kernel functions ---------------------------------------------------------
     def function(self, name: str, module: str = "") -> list[Function]:

@@ -120,8 +120,9 @@ def _field(line: str, category: str, lookup: TypeLookup) -> Field:
     type_text, _, name = declaration.rstrip().rpartition(" ")
     name, bracket, rest = name.partition("[")
     offset, size, signed = int(parts["offset"]), int(parts["size"]), parts.get("signed") == "1"
-    if type_text.startswith("__data_loc") or type_text.startswith("__rel_loc"):
-        return Field(name, types.INT64, offset, data_loc=True, space=Space.KERNEL, declaration=declaration)
+    if type_text.startswith(("__data_loc", "__rel_loc")):
+        tag = "rel_loc" if type_text.startswith("__rel_loc") else ""
+        return Field(name, types.INT64, offset, data_loc=True, space=Space.KERNEL, tag=tag, declaration=declaration)
     length = int(rest.rstrip("]") or 0) if bracket and rest.rstrip("]").isdigit() else None
     if bracket and length is None:
         length = 0 if rest == "]" else size

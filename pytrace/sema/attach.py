@@ -120,10 +120,10 @@ def expand_probes(
     """
     reading = Reading(registry, options, diagnostics, wants_separate)
     read = [reading.read(probe) for probe in probes]
-    if diagnostics.has_errors:
+    if _error_count(diagnostics):
         return []
     reading.check(read)
-    if diagnostics.has_errors:
+    if _error_count(diagnostics):
         return []
     return reading.expand(read)
 
@@ -261,9 +261,7 @@ class Reading:
                 result.append(ExpandedProbe(probe.probe, tuple(points)))
             elif _error_count(self.diagnostics) == errors:
                 self._no_attach_points(probe.span)
-        if self.diagnostics.has_errors:
-            return []
-        return self._filtered(result)
+        return [] if _error_count(self.diagnostics) else self._filtered(result)
 
     def _expand_one(self, site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
         row = pattern.provider

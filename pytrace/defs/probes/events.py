@@ -8,11 +8,14 @@ newcomer would get wrong: the alias that the user wrote stays in the canonical n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytrace.defs.attach_parts import as_signed, count_error, number
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.target import Target, has_wildcard, matcher
+
+if TYPE_CHECKING:
+    from pytrace.program import ProbeSpec
 
 
 class Event(NamedTuple):
@@ -91,11 +94,17 @@ def _expand(events: Mapping[str, Event], perf_type: int) -> Callable[[AttachSite
             "type": perf_type,
             "config": event.config,
             "period": pattern.rate or event.period,
-            "pid": site.pid or 0,
         }
         return [AttachPoint(pattern.provider, pattern.name, site.span, params, program_type="perf_event")]
 
     return expand
+
+
+def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
+    from pytrace.runtime.attach import attach_perf_event
+
+    p = probe.params
+    return attach_perf_event(session, p["type"], p["config"], program, period=p["period"], pid=session.target_pid)
 
 
 def _list(name: str, events: Mapping[str, Event]) -> Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]]:
@@ -121,6 +130,7 @@ SOFTWARE = ProbeDef(
     check=_check("software", _SOFTWARE, "count"),
     expand=_expand(_SOFTWARE, 1),
     listing=_list("software", _SOFTWARE),
+    attach=_attach,
 )
 HARDWARE = ProbeDef(
     name="hardware",
@@ -136,6 +146,7 @@ HARDWARE = ProbeDef(
     check=_check("hardware", _HARDWARE, "frequency"),
     expand=_expand(_HARDWARE, 0),
     listing=_list("hardware", _HARDWARE),
+    attach=_attach,
 )
 _BY_NAME = {"software": SOFTWARE, "hardware": HARDWARE}
 

@@ -17,6 +17,7 @@ from pytrace.target import Function, Target, has_wildcard, matcher
 from pytrace.types import Field, Space, Struct, StructLayout, Type
 
 if TYPE_CHECKING:
+    from pytrace.program import ProbeSpec
     from pytrace.sema import typed
 
 MAX_ARGUMENTS = 12
@@ -50,8 +51,9 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
         return [_point(site, pattern.function, found)]
     matches = matcher(f"{pattern.target}:{pattern.function}")
     points = []
-    for module, event in sorted(site.target.raw_tracepoints()):
-        if matches(f"{module}:{event}"):
+    for name in sorted(f"{m}:{e}" for m, e in site.target.raw_tracepoints()):
+        if matches(name):
+            module, _, event = name.partition(":")
             found = site.target.raw_tracepoint(event, module)
             if found is not None:
                 points.append(_point(site, event, found))
@@ -64,7 +66,7 @@ def _point(site: AttachSite, event: str, function: Function) -> AttachPoint:
         RAWTRACEPOINT,
         f"rawtracepoint:{function.module}:{event}",
         site.span,
-        {"event": event, "module": function.module},
+        {"event": event, "module": function.module, "tracing": tracing},
         args=register_args(f"rawtracepoint:{function.module}:{event}", function.params),
         program_type="tracing" if tracing else "raw_tracepoint",
         attach_type="trace_raw_tp" if tracing else "",
@@ -121,6 +123,12 @@ def _declarations(target: Target, module: str, event: str) -> list[str]:
     return [f"{d} {n}" for (n, _), d in zip(function.params, function.declarations, strict=False)]
 
 
+def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
+    from pytrace.runtime.attach import attach_raw_tracepoint
+
+    return attach_raw_tracepoint(session, program, "" if probe.params["tracing"] else probe.params["event"])
+
+
 RAWTRACEPOINT = ProbeDef(
     name="rawtracepoint",
     doc="A static event of the kernel with the raw arguments of its call.",
@@ -139,6 +147,7 @@ RAWTRACEPOINT = ProbeDef(
     listing=_listing,
     lower_argn=lower_context_word,
     lower_arg=lower_context_arg,
+    attach=_attach,
     pid_filter=True,
 )
 

@@ -8,11 +8,14 @@ would get wrong: the short form is in nanoseconds and is shown in microseconds: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.attach_parts import as_signed, count_error, number
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.target import Target, has_wildcard, matcher
+
+if TYPE_CHECKING:
+    from pytrace.program import ProbeSpec
 
 _UNITS = {"hz": 0, "ms": 10**6, "s": 10**9, "us": 10**3}
 """Unit to nanoseconds; `hz` is a frequency."""
@@ -59,9 +62,20 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
         "value": pattern.rate,
         "period_ns": pattern.rate * scale if scale else 0,
         "frequency": 0 if scale else pattern.rate,
-        "pid": (site.pid or 0) if pattern.provider.name == "profile" else 0,
     }
     return [AttachPoint(pattern.provider, pattern.name, site.span, params, program_type="perf_event")]
+
+
+def _attach_interval(session: Any, probe: ProbeSpec, program: int) -> Any:
+    from pytrace.runtime.attach import attach_interval
+
+    return attach_interval(session, program, period=probe.params["period_ns"], frequency=probe.params["frequency"])
+
+
+def _attach_profile(session: Any, probe: ProbeSpec, program: int) -> Any:
+    from pytrace.runtime.attach import attach_profile
+
+    return attach_profile(session, program, period=probe.params["period_ns"], frequency=probe.params["frequency"])
 
 
 def _list(name: str) -> Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]]:
@@ -85,6 +99,7 @@ INTERVAL = ProbeDef(
     check=_check,
     expand=_expand,
     listing=_list("interval"),
+    attach=_attach_interval,
 )
 PROFILE = ProbeDef(
     name="profile",
@@ -99,6 +114,7 @@ PROFILE = ProbeDef(
     check=_check,
     expand=_expand,
     listing=_list("profile"),
+    attach=_attach_profile,
 )
 _BY_NAME = {"interval": INTERVAL, "profile": PROFILE}
 

@@ -18,6 +18,7 @@ from pytrace.target import Target, has_wildcard, matcher
 from pytrace.types import Space, Struct, StructLayout
 
 if TYPE_CHECKING:
+    from pytrace.program import ProbeSpec
     from pytrace.sema import typed
 
 _COPY_LIMIT = 256
@@ -46,8 +47,8 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     if not _is_pattern(site, pattern):
         return [p for p in [_point(site, pattern.target, pattern.function)] if p]
     matches = matcher(f"{pattern.target}:{pattern.function}")
-    names = sorted((c, e) for c, e in site.target.tracepoints() if matches(f"{c}:{e}"))
-    return [p for p in (_point(site, c, e) for c, e in names) if p]
+    names = sorted(name for name in (f"{c}:{e}" for c, e in site.target.tracepoints()) if matches(name))
+    return [p for p in (_point(site, *name.split(":", 1)) for name in names) if p]
 
 
 def _point(site: AttachSite, category: str, event: str) -> AttachPoint | None:
@@ -80,12 +81,15 @@ def args_struct(target: Target, category: str, event: str) -> Struct:
 def _listing(target: Target, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
     search = ":".join(parts) if len(parts) > 1 else f"*:{parts[0] if parts else '*'}"
     matches = matcher(search)
-    for category, event in sorted(f"{c}:{e}".split(":", 1) for c, e in target.tracepoints() if matches(f"{c}:{e}")):
+    for name in sorted(f"{c}:{e}" for c, e in target.tracepoints()):
+        if not matches(name):
+            continue
+        category, _, event = name.partition(":")
         lines = []
         if verbose:
             found = target.tracepoint(category, event)
             lines = [f.declaration for f in found.fields] if found else []
-        yield f"tracepoint:{category}:{event}", lines
+        yield f"tracepoint:{name}", lines
 
 
 def _lower_arg(em: Lowering, read: typed.ArgRead, dest: Any) -> Any:
@@ -93,7 +97,9 @@ def _lower_arg(em: Lowering, read: typed.ArgRead, dest: Any) -> Any:
     if field.data_loc:
         word = em.load(em.ctx, types.UINT32, field.offset)
         offset = em.extend(em.builder.and_(word, em.const(0xFFFF, 32)), types.UINT32)
-        return em.builder.add(em.extend(em.ctx, types.Pointer(types.VOID)), offset)
+        # a __rel_loc counts from behind its own four bytes (Linux 5.17), a __data_loc from the record's start
+        start = em.at(em.ctx, field.offset + 4) if field.tag == "rel_loc" else em.ctx
+        return em.builder.add(em.extend(start, types.Pointer(types.VOID)), offset)
     if not types.is_memory(field.type):
         return em.load(em.ctx, field.type, field.offset)
     size = field.type.size
@@ -117,6 +123,12 @@ def copy_from_context(em: Lowering, dest: Any, offset: int, size: int, read: typ
         at += step
 
 
+def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
+    from pytrace.runtime.attach import attach_tracepoint
+
+    return attach_tracepoint(session, probe.params["category"], probe.params["event"], program)
+
+
 TRACEPOINT = ProbeDef(
     name="tracepoint",
     doc="A static event of the kernel.",
@@ -133,6 +145,7 @@ TRACEPOINT = ProbeDef(
     expand=_expand,
     listing=_listing,
     lower_arg=_lower_arg,
+    attach=_attach,
     pid_filter=True,
 )
 

@@ -20,6 +20,7 @@ from pytrace.target import ElfSymbol, Target, has_wildcard, matcher
 from pytrace.types import Field, Space, Struct, StructLayout, Type
 
 if TYPE_CHECKING:
+    from pytrace.program import ProbeSpec
     from pytrace.sema import typed
 
 _LANGUAGES = ("cpp",)
@@ -255,7 +256,6 @@ def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) 
 def _params(site: AttachSite, pattern: Pattern) -> dict[str, Any]:
     return {
         "path": pattern.target,
-        "pid": site.pid or 0,
         "return": pattern.provider is URETPROBE,
         "function": pattern.function,
         "multi": False,
@@ -309,17 +309,47 @@ def _lower_arg(em: Lowering, read: typed.ArgRead, dest: Any) -> Any:
     return dest
 
 
+# ---------------------------------------------------------------- attaching
+
+
+def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
+    from pytrace.diagnostics import MachineError
+    from pytrace.runtime.attach import attach_uprobe, attach_uprobe_multi
+
+    p = probe.params
+    if p["problem"]:
+        raise MachineError(p["problem"])
+    if p["multi"]:
+        offsets = [offset for _, offset in p["functions"]]
+        return attach_uprobe_multi(session, program, p["path"], offsets, returns=p["return"])
+    return attach_uprobe(session, program, p["path"], p["offset"], returns=p["return"])
+
+
 # ---------------------------------------------------------------- listing
 
 
-def _listing(target: Target, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
-    binary, function = parts if len(parts) == 2 else ("*", parts[-1] if parts else "*")
-    paths = target.mapped_files(None) if binary == "*" else target.resolve_binary(binary, None)
-    matches = matcher(":".join(parts) if len(parts) > 1 else f"*:{function}")
+def _listing(target: Any, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
+    """`target` is the listing's: with `pid` and `warn`."""
+    language = parts[1:2] if len(parts) == 3 else []
+    binary, function = (parts[0], parts[-1]) if len(parts) > 1 else ("*", parts[-1] if parts else "*")
+    if binary == "*" and target.pid is not None:
+        paths = target.mapped_files(target.pid)
+    else:
+        paths = target.resolve_binary(target.library(binary, target.pid) or binary, target.pid)
+        paths = paths if "*" in binary or "/" in binary else paths[:1]
+    matches = matcher(function)
     for path in sorted(set(paths)):
-        names = sorted({s.name for s in target.elf_functions(path) if matches(f"{path}:{s.name}")})
-        for name in names:
-            yield f"uprobe:{path}:{name}", target.dwarf_declarations(path, name) if verbose else []
+        names = {s.name for s in target.elf_functions(path)} if function else set()
+        warned = False
+        for name in sorted(n for n in names if (matches(n) or language) and ".part." not in n):
+            shown = target.demangle(name) if language else name
+            if language and not (shown and matches(shown if "(" in function else without_parameters(shown))):
+                continue
+            lines = target.dwarf_declarations(path, name) if verbose else []
+            if lines is None and not warned:
+                warned = True
+                target.warn(f'No DWARF found for "{path}", cannot show parameter info')
+            yield f'uprobe:{path}:cpp:"{shown}"' if language else f"uprobe:{path}:{name}", lines or []
 
 
 _FEATURES = frozenset({"args", "argn", "ctx", "reg", "func", "signal", "usermode", "uaddr"})
@@ -349,6 +379,7 @@ UPROBE = ProbeDef(
     listing=_listing,
     lower_argn=lower_register_argument,
     lower_arg=_lower_arg,
+    attach=_attach,
     attach_last_first=True,
 )
 URETPROBE = ProbeDef(
@@ -370,6 +401,7 @@ URETPROBE = ProbeDef(
         (name.replace("uprobe:", "uretprobe:", 1), []) for name, _ in _listing(target, parts, False)
     ),
     lower_retval=lower_result,
+    attach=_attach,
     attach_last_first=True,
 )
 

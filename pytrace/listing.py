@@ -1,0 +1,174 @@
+"""`-l`: which probes and types there are (spec 03 §7).
+
+Place in the pipeline: beside the compile path, called by the driver.  In: a search text or a script's tree, the rows, the
+Target.  Out: lines on stdout.  What a newcomer would get wrong: matching is textual, on what stands behind the provider,
+with the trailing colon of timers and counters: `software:cs:` is listed for `software:cs*`, not for `software:cs`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pytrace.diagnostics import Diagnostics
+from pytrace.registry import AttachPoint, ProbeDef, Registry
+from pytrace.target import has_wildcard, matcher
+
+if TYPE_CHECKING:
+    from pytrace.grammar import ast
+    from pytrace.target import Target
+
+Entry = tuple[str, list[str]]
+"""A canonical name, and its parameter lines."""
+
+
+def list_matching(search: str, registry: Registry, target: Target, options: Any) -> int:
+    """`-l [PATTERN[,PATTERN]]`.  `options`: the command's `Options` (verbose, pid, warning_level).  The exit status."""
+    if "." in search and ":" not in search and "*" not in search and not os.path.exists(search):
+        warn(
+            f"It appears that '{search}' is a filename but the file does not exist. Treating '{search}' as a search pattern.",
+            options,
+        )
+    for part in search.split(",") or [""]:
+        words = " ".join(part.split())
+        if words.split(" ")[0] in ("struct", "union", "enum") and " " in words:
+            write_lines(_types(target, words, bool(options.verbose)))
+        else:
+            write_lines(_lines(matching(words, registry, target, options), bool(options.verbose)))
+    return 0
+
+
+def _types(target: Target, search: str, definitions: bool) -> Iterator[str]:
+    for module, text in target.types_matching(search, definitions):
+        yield f"{module}: {text}" if definitions else text
+
+
+def matching(search: str, registry: Registry, target: Target, options: Any) -> Iterator[Entry]:
+    """The probes that a search text means, provider by provider in the order of their names."""
+    if ":" not in search:
+        search = f"*:{search or '*'}"
+    provider, *parts = search.split(":")
+    if parts == [""]:
+        return
+    for row in _rows(provider, parts, registry, options):
+        if row.listing is not None:
+            problem = _problem(row, target)
+            if problem:
+                warn(problem, options)
+            yield from row.listing(Listed(target, options), parts, bool(options.verbose))
+
+
+def _rows(provider: str, parts: list[str], registry: Registry, options: Any) -> list[ProbeDef]:
+    """The providers that are searched: kernel ones, and user-space ones where something narrows the search."""
+    if not has_wildcard(provider) and provider:
+        row = registry.probe(provider)
+        return [row] if row else []
+    narrow = options.pid is not None or (parts[0] and not has_wildcard(parts[0]) and os.path.exists(parts[0]))
+    matches = matcher(provider or "*")
+    rows = [
+        row
+        for row in registry.probes.values()
+        if row.listable and (narrow or not row.user_space) and matches(row.name)
+    ]
+    return sorted(rows, key=lambda row: row.name)
+
+
+def _problem(row: ProbeDef, target: Target) -> str:
+    return target.traceable_problem() if "traceable" in row.features else ""
+
+
+class Listed:
+    """The Target as `listing` hooks see it: with the PID of -p, and a place for warnings."""
+
+    def __init__(self, target: Target, options: Any) -> None:
+        self._target = target
+        self.pid: int | None = options.pid
+        self._options = options
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def warn(self, message: str) -> None:
+        warn(message, self._options)
+
+
+def list_of_script(
+    tree: ast.Script, registry: Registry, target: Target, options: Any, diagnostics: Diagnostics
+) -> int:
+    """`-l script.bt`, `-l -e PROGRAM`: the attach points of a script, expanded, each function by itself."""
+    from pytrace.grammar import ast
+    from pytrace.sema.attach import AttachOptions, expand_probes
+
+    config: dict[str, Any] = {}
+    for item in tree.config.assignments if tree.config else ():
+        config[item.key.lower().removeprefix("bpftrace_")] = item.value
+    environment = os.environ.get("BPFTRACE_MISSING_PROBES")
+    if environment:
+        config["missing_probes"] = environment
+    attach = AttachOptions(
+        target,
+        {"missing_probes": config.get("missing_probes", "error")},
+        options.positional,
+        options.pid,
+        bool(options.command),
+        options.unsafe,
+        options.probe_filter,
+    )
+    probes = [item for item in tree.items if isinstance(item, ast.Probe)]
+    found = expand_probes(probes, registry, attach, diagnostics, wants_separate=lambda probe: True)
+    if diagnostics.has_errors:
+        return 1
+    sys.stderr.write(diagnostics.render(options.colour, options.warning_level > 0))
+    points = [point for row in found for point in row.attach_points]
+    write_lines(_lines(_entries(points, Listed(target, options), options), bool(options.verbose)))
+    return 0
+
+
+def _entries(points: Iterable[AttachPoint], target: Any, options: Any) -> Iterator[Entry]:
+    """What the rows list under each point's name; a row that lists nothing for it (a bare address) gives the name."""
+    for point in points:
+        row = point.provider
+        if row.phase in ("begin", "end", "signal"):
+            continue
+        provider, _, rest = point.name.partition(":")
+        parts = _listed_parts(point, rest)
+        entries = list(row.listing(target, parts, bool(options.verbose))) if row.listing else []
+        yield from entries or [(f"{provider}:{':'.join(parts)}", [])]
+
+
+def _listed_parts(point: AttachPoint, rest: str) -> list[str]:
+    """Timers and counters are listed without their number: `interval:s:`."""
+    if point.program_type == "perf_event" and "event" not in point.params:
+        return [*rest.split(":")[:1], ""]
+    if "period" in point.params:
+        return [str(point.params["event"]), ""]
+    return rest.split(":")
+
+
+def _lines(entries: Iterable[Entry], verbose: bool) -> Iterator[str]:
+    for name, parameters in entries:
+        yield name
+        if verbose:
+            yield from (f"    {p}" for p in parameters)
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines to stdout as the bytes that they stand for (latin-1)."""
+    stream = sys.stdout
+    for line in lines:
+        stream.write(_shown(line) + "\n")
+    stream.flush()
+
+
+def _shown(text: str) -> str:
+    """Our latin-1 text as a str that stdout encodes back to the same bytes."""
+    return text if text.isascii() else text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+
+
+def warn(message: str, options: Any) -> None:
+    """A warning without a location, unless --no-warnings."""
+    if options.warning_level:
+        colour, reset = ("\x1b[33m", "\x1b[0m") if options.colour else ("", "")
+        sys.stderr.write(f"{colour}WARNING: {message}{reset}\n")
