@@ -125,7 +125,8 @@ class Ring:
 
     def _singly(self, runs: list[Run | Mixed], at: int, available: int) -> int:
         """Records whose lengths change all the time: some of them as one `Mixed`.  The bytes passed."""
-        words, ends, place = self._words, [], 0
+        words, place = self._words, 0
+        ends: list[tuple[int, int]] = []
         while place < available and len(ends) < _MIXED:
             header = words[at + place >> 2]
             if header & abi.RING_BUSY:

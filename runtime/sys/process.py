@@ -87,10 +87,10 @@ class ProcessCalls:
 
         try:
             resource.setrlimit(which, (soft, hard))
-        except ValueError as error:  # Python's word for EPERM here
+        except ValueError:  # Python's word for EPERM here
             import errno
 
-            raise PermissionError(errno.EPERM, str(error)) from None
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from None
 
     def capabilities(self) -> int:
         """The effective capabilities of this process as bits (capget(2))."""

@@ -1,0 +1,91 @@
+"""From runs of records to the rows' handlers.
+
+Place in the pipeline: between the ring and the output.  In: `Run` and `Mixed`.  Out: calls of the rows' handlers, or, for rows
+with `bind_batch` and an output that takes bytes, one call a run.  What a newcomer would get wrong: handlers are bound when
+their first record comes, so a script pays only for the rows that fire; and after an exit was requested the rest is
+dropped, also in the middle of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pytrace.runtime.ring import Mixed, Run
+
+if TYPE_CHECKING:
+    from pytrace.program import EventSpec, Program
+    from pytrace.registry import Def, Handler, Handling
+
+Batch = Callable[[list[bytes]], bytes]
+
+
+class Dispatcher:
+    """Handles records until `stopped` is set."""
+
+    def __init__(self, program: Program, rows: Callable[[str], Def], session: Handling, output: Any) -> None:
+        self._events = program.events
+        self._rows = rows
+        self._session = session
+        self._output = output
+        self._handlers: dict[int, Handler] = {}
+        self._batches: dict[int, Batch | None] = {}
+        self.stopped = False
+
+    def use(self, output: Any) -> None:
+        """Send what follows to another output (tests capture theirs); handlers are bound again."""
+        self._output = output
+        self._handlers.clear()
+        self._batches.clear()
+
+    def process(self, run: Run | Mixed) -> None:
+        """Handle all records of a run, in order."""
+        if self.stopped:
+            return
+        if isinstance(run, Mixed):
+            self._each(run.records())
+            return
+        batch = self._batch(run.event)
+        if batch is not None:
+            self._output.write(batch(run.records()))
+            return
+        handler = self._handler(run.event)
+        for record in run.records():
+            handler(record)
+            if self.has_stopped():
+                return
+
+    def _each(self, records: list[bytes]) -> None:
+        handlers = self._handlers
+        for record in records:
+            event = int.from_bytes(record[:8], "little")
+            handler = handlers.get(event) or self._handler(event)
+            handler(record)
+            if self.has_stopped():
+                return
+
+    def has_stopped(self) -> bool:
+        return self.stopped
+
+    def _handler(self, event: int) -> Handler:
+        found = self._handlers.get(event)
+        if found is None:
+            spec = self._spec(event)
+            row: Any = self._rows(spec.row)
+            found = self._handlers[event] = row.bind(self._session, spec)
+        return found
+
+    def _batch(self, event: int) -> Batch | None:
+        if event not in self._batches:
+            spec = self._spec(event)
+            bind: Any = getattr(self._rows(spec.row), "bind_batch", None)
+            self._batches[event] = bind(self._session, spec) if bind and self._output.batches else None
+        return self._batches[event]
+
+    def _spec(self, event: int) -> EventSpec:
+        try:
+            return self._events[event]
+        except IndexError:
+            from pytrace.diagnostics import InternalError
+
+            raise InternalError("runtime.events", f"a record of unknown event {event}") from None
