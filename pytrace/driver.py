@@ -122,20 +122,29 @@ def compile_source(source: Source, options: Options, target: Machine) -> Program
     diagnostics.raise_errors()
     _show(options, "types", lambda: _dump_types(typed))
     with stages("generate"):
-        from pytrace.codegen.generate import generate
+        from pytrace.codegen.pipeline import generate
 
-        generated = generate(typed, cpu=target.bpf_cpu(), diagnostics=diagnostics, stages=options.debug)
-    diagnostics.raise_errors()
-    _show(options, "codegen", lambda: generated.ir)
-    _show(options, "codegen-opt", lambda: generated.optimised_ir)
-    _show(options, "dis", lambda: generated.disassembly)
-    _write_stage(options.emit_elf, lambda: generated.elf)
-    if options.emit_llvm:
-        _write_stage(options.emit_llvm + ".original.ll", lambda: generated.ir.encode("latin-1"))
-        _write_stage(options.emit_llvm + ".optimized.ll", lambda: generated.optimised_ir.encode("latin-1"))
-    program = generated.program(_messages(diagnostics))
-    _show(options, "program", lambda: program.describe())
+        cpu, noisy = target.bpf_cpu(), options.warning_level == 2
+        program = generate(typed, cpu=cpu, warnings=_messages(diagnostics), verbose_warnings=noisy)
+    _show_generated(typed, options, cpu, noisy)
+    _show(options, "program", lambda: _dump_program(program))
     return program
+
+
+def _show_generated(typed: Any, options: Options, cpu: str, noisy: bool) -> None:
+    """The views of code generation, made again for those who ask."""
+    from pytrace.codegen import pipeline
+
+    def view(name: str) -> Any:
+        return getattr(pipeline, name)(typed, cpu=cpu, verbose_warnings=noisy)
+
+    _show(options, "codegen", lambda: view("ir_text"))
+    _show(options, "codegen-opt", lambda: view("optimised_ir_text"))
+    _show(options, "dis", lambda: view("disassembly"))
+    _write_stage(options.emit_elf, lambda: view("object_bytes"))
+    if options.emit_llvm:
+        _write_stage(options.emit_llvm + ".original.ll", lambda: view("ir_text").encode("latin-1"))
+        _write_stage(options.emit_llvm + ".optimized.ll", lambda: view("optimised_ir_text").encode("latin-1"))
 
 
 def _analysis_options(source: Source, options: Options) -> Any:
@@ -191,6 +200,12 @@ def _dump_tree(tree: Any) -> str:
     from pytrace.grammar.dump import tree as structure
 
     return structure(tree)
+
+
+def _dump_program(program: Program) -> str:
+    from pprint import pformat
+
+    return pformat(program.to_plain(), width=120)
 
 
 def _dump_types(typed: Any) -> str:
