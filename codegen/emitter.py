@@ -219,6 +219,9 @@ class Emitter:
         ftype = ir.FunctionType(_RESULTS[result], [a.type for a in operands])
         return self.builder.call(self.module.kfunc(name, ftype), operands)
 
+    def kernel_variable(self, name: str) -> Any:
+        return self.module.kernel_variable(name)
+
     def read(self, dest: Any, size: Any, address: Any, space: str, span: Span) -> Any:
         return memory.probe_read(self, dest, size, address, space, span)
 
@@ -245,8 +248,7 @@ class Emitter:
 
     # maps ---------------------------------------------------------------
     def map(self, symbol: typed.MapSymbol) -> Any:
-        self.module.map_spec(symbol)
-        return self.module.map_handle(symbol.name)
+        return self.module.map_handle(self.module.map_spec(symbol).name)
 
     def lookup(self, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
         return maps.lookup(self, symbol, key)

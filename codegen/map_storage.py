@@ -27,13 +27,18 @@ def round8(size: int) -> int:
     return (size + 7) // 8 * 8
 
 
+def kernel_name(symbol: typed.MapSymbol) -> str:
+    """The name in the Program, with its `@`."""
+    return symbol.name if symbol.name.startswith("@") else "@" + symbol.name
+
+
 def script_map_spec(symbol: typed.MapSymbol, registry: Registry, config: Mapping[str, Any], where: Location) -> MapSpec:
     """The MapSpec of a map of the script."""
     value = symbol.value_type
     if isinstance(value, Aggregate):
         return _aggregate_spec(symbol, value, registry, config, where)
     if symbol.key_type is None:
-        return MapSpec(symbol.name, "array", 4, 8 + round8(max(1, value.size)), 1, 0, None, value, "slot", where)
+        return MapSpec(kernel_name(symbol), "array", 4, 8 + round8(max(1, value.size)), 1, 0, None, value, "slot", where)
     kind = registry.maps[symbol.declared_kind].kernel_kind if symbol.declared_kind else "hash"
     return _hash_spec(symbol, kind, max(1, symbol.key_type.size), max(1, value.size), "plain", config, where)
 
@@ -47,7 +52,7 @@ def _aggregate_spec(
     if symbol.key_type is None and 8 + record * max(1, buckets) <= PER_CPU_LIMIT:
         storage = "bucket_slots" if buckets else "aggregate_slot"
         size = 8 + record * max(1, buckets)
-        return MapSpec(symbol.name, "percpu_array", 4, size, 1, 0, None, t, storage, where)
+        return MapSpec(kernel_name(symbol), "percpu_array", 4, size, 1, 0, None, t, storage, where)
     kind = registry.maps[symbol.declared_kind].kernel_kind if symbol.declared_kind else "percpu_hash"
     key = symbol.key_type.size if symbol.key_type else 0
     if buckets:
@@ -62,7 +67,7 @@ def _hash_spec(
     copies = 8 if "percpu" in kind else 1
     too_much = entries * (key + value * copies) > PREALLOC_LIMIT
     flags = NO_PREALLOC if too_much and "lru" not in kind else 0
-    return MapSpec(symbol.name, kind, key, value, entries, flags, symbol.key_type, symbol.value_type, storage, where)
+    return MapSpec(kernel_name(symbol), kind, key, value, entries, flags, symbol.key_type, symbol.value_type, storage, where)
 
 
 def aggregate_row(registry: Registry, t: Aggregate) -> AggregateDef:

@@ -66,8 +66,7 @@ def element(em: Emitter, symbol: typed.MapSymbol, key: Any) -> Any:
 
 def slot(em: Emitter, symbol: typed.MapSymbol) -> Any:
     """`ptr` to a scalar map's flag."""
-    em.module.map_spec(symbol)
-    return em.aligned(em.module.map_data(symbol.name), 8)
+    return em.aligned(em.module.map_data(em.module.map_spec(symbol).name), 8)
 
 
 def slot_value(em: Emitter, symbol: typed.MapSymbol) -> Any:

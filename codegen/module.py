@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen.debuginfo import DebugInfo
-from pytrace.codegen.map_storage import script_map_spec
+from pytrace.codegen.map_storage import kernel_name, script_map_spec
 from pytrace.diagnostics import excerpt
 from pytrace.program import EventSpec, GlobalSpec, Layout, Location, MapSpec
 from pytrace.sema import typed
@@ -75,6 +75,10 @@ class ModuleBuilder:
         """`ptr` to element 0 of a one-element array map."""
         return self._external("data:" + name)
 
+    def kernel_variable(self, name: str) -> Any:
+        """`ptr` to a variable of the kernel, by BTF id."""
+        return self._external("ksym:" + name)
+
     def kfunc(self, name: str, ftype: ir.FunctionType) -> ir.Function:
         """A kernel function, called by BTF id."""
         if name not in self._functions:
@@ -92,10 +96,10 @@ class ModuleBuilder:
     # maps ---------------------------------------------------------------
     def map_spec(self, symbol: typed.MapSymbol) -> MapSpec:
         """The kernel map behind a map of the script."""
-        spec = self._map_specs.get(symbol.name)
+        spec = self._map_specs.get(kernel_name(symbol))
         if spec is None:
             spec = script_map_spec(symbol, self.script.registry, self.script.config, location_of(symbol.span))
-            self._map_specs[symbol.name] = spec
+            self._map_specs[spec.name] = spec
         return spec
 
     def global_offset(self, source: str) -> int:

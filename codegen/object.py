@@ -164,7 +164,7 @@ class ObjectFile:
             linked.relocations.append(Relocation(index, "kfunc", symbol.name))
         else:
             kind, _, name = symbol.name.partition(":")
-            if kind not in ("map", "data"):
+            if kind not in ("map", "data", "ksym"):
                 raise InternalError("codegen", f"relocation to {symbol.name!r}")
             linked.relocations.append(Relocation(index, kind, name, addend))
 

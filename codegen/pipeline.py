@@ -67,3 +67,11 @@ def object_bytes(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings
     """The ELF object (`--emit-elf`)."""
     text = ir_text(script, cpu=cpu, verbose_warnings=verbose_warnings)
     return backend.emit_object(backend.optimise(backend.parsed(text), cpu), cpu)
+
+
+def disassembly(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
+    """The instructions of all programs (`-d dis`)."""
+    from pytrace.codegen.disassembler import disassemble
+
+    program = generate(script, cpu=cpu, verbose_warnings=verbose_warnings)
+    return "\n".join(disassemble(spec) for spec in program.programs)
