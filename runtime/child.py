@@ -67,7 +67,7 @@ class Child:
         self.pidfd = kernel.pidfd_open(self.pid)
 
     def run(self, *, stop_at_exec: bool = False) -> None:
-        """Execute the command; with `stop_at_exec` leave it stopped before its first instruction.  Raises MachineError."""
+        """Execute the command; `stop_at_exec` leaves it before its first instruction.  Raises MachineError."""
         os.write(self._order, _STOP_AT_EXEC if stop_at_exec else _GO)
         if stop_at_exec:
             self._wait_for_exec()

@@ -1,9 +1,9 @@
 """From runs of records to the rows' handlers.
 
-Place in the pipeline: between the ring and the output.  In: `Run` and `Mixed`.  Out: calls of the rows' handlers, or, for rows
-with `bind_batch` and an output that takes bytes, one call a run.  What a newcomer would get wrong: handlers are bound when
-their first record comes, so a script pays only for the rows that fire; and after an exit was requested the rest is
-dropped, also in the middle of a run.
+Place in the pipeline: between the ring and the output.  In: `Run` and `Mixed`.  Out: calls of the rows' handlers, or,
+for rows with `bind_batch` and an output that takes bytes, one call a run.  What a newcomer would get wrong: handlers
+are bound when their first record comes, so a script pays only for the rows that fire; and after an exit was requested
+the rest is dropped, also in the middle of a run.
 """
 
 from __future__ import annotations

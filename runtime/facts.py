@@ -1,8 +1,8 @@
 """What a Program's globals are set from: facts about this machine, this run and this process.
 
-Place in the pipeline: read by the loader before programs are loaded.  In: the kernel, the child's pid.  Out: functions by
-`GlobalSpec.source`.  What a newcomer would get wrong: they are called only for the sources that a Program names, so a
-look at /proc costs nothing when no script asks for it.
+Place in the pipeline: read by the loader before programs are loaded.  In: the kernel, the child's pid.  Out: functions
+by `GlobalSpec.source`.  What a newcomer would get wrong: they are called only for the sources that a Program names, so
+a look at /proc costs nothing when no script asks for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The other ways to run a Program: --test, --bench, and iterators.
 
-Place in the pipeline: called by the Session in place of its poll loop.  In: the loaded Session.  Out: exit status, output.
-What a newcomer would get wrong: a test's own output is captured, and shown only if it fails; what counts as failure is
-its return value, exit() with a status, and errorf() or run-time errors.
+Place in the pipeline: called by the Session in place of its poll loop.  In: the loaded Session.  Out: exit status,
+output. What a newcomer would get wrong: a test's own output is captured, and shown only if it fails; what counts as
+failure is its return value, exit() with a status, and errorf() or run-time errors.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ needs; a refused program is loaded a second time with both, to say why and where
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from struct import Struct, pack, pack_into
@@ -89,18 +88,19 @@ def create_map(kernel: Kernel, spec: MapSpec, config: Mapping[str, Any]) -> int:
     entries = spec.max_entries
     if spec.kind == "ringbuf" and not entries:
         entries = ring_size(kernel, config)
+    kind, name = abi.MAP_TYPES[spec.kind], spec.name.replace("@", "AT_")
     try:
-        kind = abi.MAP_TYPES[spec.kind]
-        return kernel.map_create(kind, spec.key_size, spec.value_size, entries, spec.flags, spec.name.replace("@", "AT_"))
+        return kernel.map_create(kind, spec.key_size, spec.value_size, entries, spec.flags, name)
     except OSError as error:
-        raise KernelError(f"Failed to create map '{spec.name}'", error.errno or 0, advice=_map_advice(error, spec)) from None
+        what = f"Failed to create map '{spec.name}'"
+        raise KernelError(what, error.errno or 0, advice=_map_advice(error, spec)) from None
 
 
 def _map_advice(error: OSError, spec: MapSpec) -> str:
     size = spec.max_entries * (spec.key_size + spec.value_size)
     match error.errno:
         case errno.EPERM:
-            return "needs root, or CAP_BPF and CAP_PERFMON; before Linux 5.11 also a higher limit of locked memory (ulimit -l)"
+            return "needs root, or CAP_BPF and CAP_PERFMON; before Linux 5.11 also more locked memory (ulimit -l)"
         case errno.ENOMEM | errno.E2BIG:
             return f"{spec.max_entries} entries need about {size >> 20} MiB; declare fewer, or lower max_map_keys"
         case errno.EMFILE:
@@ -176,7 +176,7 @@ class _Programs:
             btf = 0
             try:
                 btf = _add_lines(self, load, spec)
-                raise explain(self.kernel, spec, load, error, self.log_size, self.program) from None
+                raise explain(self.kernel, spec, load, error, self.log_size) from None
             finally:
                 if btf:
                     self.kernel.close(btf)
@@ -259,7 +259,8 @@ class _Programs:
             name = "bpf_iter_" + name
         found = self.btf().find_func_id(name, spec.module, kind)
         if found is None:
-            raise MachineError(f"No BTF found for {spec.attach_to}" + (f" in module {spec.module}" if spec.module else ""))
+            where = f" in module {spec.module}" if spec.module else ""
+            raise MachineError(f"No BTF found for {spec.attach_to}{where}")
         type_id, module = found
         return type_id, 0 if module == "vmlinux" else self._module_fd(module)
 
@@ -279,10 +280,11 @@ class _Programs:
 
 
 def _add_lines(programs: _Programs, load: ProgramLoad, spec: ProgramSpec) -> int:
-    """Give `load` line information, so that the verifier's log quotes the script; the fd of the BTF made for it, or 0."""
+    """Give `load` line information, so that the log quotes the script; the fd of the BTF made for it, or 0."""
     if not spec.line_info or not programs.program.btf:
         return 0
-    blob, offsets = with_strings(programs.program.btf, [os.fsdecode(_file_of(spec)), *(row.text for row in spec.line_info)])
+    texts = [spec.location.filename if spec.location else "script", *(row.text for row in spec.line_info)]
+    blob, offsets = with_strings(programs.program.btf, texts)
     try:
         fd = programs.kernel.btf_load(blob)
     except OSError:
@@ -293,10 +295,6 @@ def _add_lines(programs: _Programs, load: ProgramLoad, spec: ProgramSpec) -> int
         for row, offset in zip(spec.line_info, offsets[1:], strict=True)
     )
     return fd
-
-
-def _file_of(spec: ProgramSpec) -> str:
-    return spec.location.filename if spec.location else "script"
 
 
 _BTF_HEADER = Struct("=HBBIIIII")

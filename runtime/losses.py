@@ -1,8 +1,8 @@
 """How many events the kernel's side could not store, by program.
 
-Place in the pipeline: polled by the Session.  In: the internal map `lost`: element = program, one counter a CPU.  Out: growth
-since the last look, totals.  What a newcomer would get wrong: the counters are exact, a failed reservation is the only
-way to lose an event, but they are read while programs run, so only the reading after detaching is final.
+Place in the pipeline: polled by the Session.  In: the internal map `lost`: element = program, one counter a CPU.  Out:
+growth since the last look, totals.  What a newcomer would get wrong: the counters are exact, a failed reservation is
+the only way to lose an event, but they are read while programs run, so only the reading after detaching is final.
 """
 
 from __future__ import annotations

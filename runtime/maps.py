@@ -1,7 +1,7 @@
 """Reading and emptying the script's maps.
 
-Place in the pipeline: between the loaded map fds and the output.  In: MapSpec and fd.  Out: raw key bytes with raw value
-bytes (a list of one a CPU for per-CPU kinds), which the output decodes with the types and AggregateDef rows.
+Place in the pipeline: between the loaded map fds and the output.  In: MapSpec and fd.  Out: raw key bytes with raw
+value bytes (a list of one a CPU for per-CPU kinds), which the output decodes with the types and AggregateDef rows.
 What a newcomer would get wrong: a scalar map is an array element with an "assigned" flag before the value (see
 `MapSpec.storage`), so "no entry" is a flag of zero there, and clearing is writing zeros.
 """
@@ -52,7 +52,7 @@ class MapReader:
                     self.fd, self.spec.key_size, size, count, cursor
                 )
             except OSError as error:
-                if error.errno == errno.ENOSPC and count < entries:  # one bucket of the hash has more elements than that
+                if error.errno == errno.ENOSPC and count < entries:  # a bucket of the hash has more than that
                     count = min(entries, count * 4)
                     continue
                 if error.errno not in _NOT_SUPPORTED or cursor is not None:
@@ -68,7 +68,7 @@ class MapReader:
         yield from self._one_by_one(size)
 
     def _one_by_one(self, size: int) -> Iterator[tuple[bytes, bytes]]:
-        """Without batches: before Linux 5.6 and for kinds that have none.  Keys first, since elements may go meanwhile."""
+        """Without batches: before Linux 5.6, and for kinds that have none.  Keys first: elements may go meanwhile."""
         for key in self.keys():
             value = self._get(key, size)
             if value is not None:

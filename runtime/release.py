@@ -1,9 +1,9 @@
 """Letting go of what the kernel takes long to destroy, without anybody waiting for it.
 
-Place in the pipeline: the end of a Session.  In: fds.  Out: nothing.  What a newcomer would get wrong: closing a link that
-detaches a program waits for a grace period of the kernel (about 25 ms), but all that are closed at the same time share
-one; closing the perf event of a tracepoint waits longer and under a lock, one after the other, and a process that ends
-waits too: so those are left to a process of their own that nobody waits for.
+Place in the pipeline: the end of a Session.  In: fds.  Out: nothing.  What a newcomer would get wrong: closing a link
+that detaches a program waits for a grace period of the kernel (about 25 ms), but all that are closed at the same time
+share one; closing the perf event of a tracepoint waits longer and under a lock, one after the other, and a process that
+ends waits too: so those are left to a process of their own that nobody waits for.
 """
 
 from __future__ import annotations

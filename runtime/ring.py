@@ -1,10 +1,11 @@
 """The ring buffer's consumer: records leave shared memory in runs, not one by one.
 
 Place in the pipeline: between the ring buffer map and the event handlers.  In: the map's fd.  Out: `Run`s (equally long
-records of one event, copied out) and, where those would be short, `Mixed` ones.  Source: kernel/bpf/ringbuf.c, Documentation/bpf/ringbuf.rst.
-What a newcomer would get wrong: (1) headers must be read in shared memory *before* the records behind them are copied,
-because the busy bit is what says that a record is complete, and a block copy may read in any order; (2) positions only
-grow, their remainder by the ring's size is the place; the data is mapped twice in a row so that no record wraps.
+records of one event, copied out) and, where those would be short, `Mixed` ones.  Source: kernel/bpf/ringbuf.c,
+Documentation/bpf/ringbuf.rst. What a newcomer would get wrong: (1) headers must be read in shared memory *before* the
+records behind them are copied, because the busy bit is what says that a record is complete, and a block copy may read
+in any order; (2) positions only grow, their remainder by the ring's size is the place; the data is mapped twice in a
+row so that no record wraps.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Session: a Program becomes running probes, from loading to the maps at the end (spec 06 §4).
 
-Place in the pipeline: the top of the runtime; called by the driver.  In: Program, rows, an Output, options.  Out: an exit
-status.  Raises MachineError and its kin.  What a newcomer would get wrong: the session owns every fd and lets go in a
-fixed order: programs stop, what is pending is printed, `end` probes run, maps are printed, and only then go the kernel
-objects whose end takes long; nobody waits for those.
+Place in the pipeline: the top of the runtime; called by the driver.  In: Program, rows, an Output, options.  Out: an
+exit status.  Raises MachineError and its kin.  What a newcomer would get wrong: the session owns every fd and lets go
+in a fixed order: programs stop, what is pending is printed, `end` probes run, maps are printed, and only then go the
+kernel objects whose end takes long; nobody waits for those.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class RunOptions(Protocol):
 class Session:
     """One run of a Program.  `rows(key)` gives the row of a stored key.
 
-    `handle_signals`: install signal handlers while it runs (only possible in the main thread).  `leave_behind`: the process
-    is about to end, so what the kernel takes long to destroy is left to a child that nobody waits for.
+    `handle_signals`: install signal handlers while it runs (only possible in the main thread).  `leave_behind`: the
+    process is about to end, so what the kernel takes long to destroy is left to a child that nobody waits for.
 
     Implements `registry.Handling` for the rows' handlers and `attach.Attacher` for their attach hooks.
     """
@@ -292,7 +292,7 @@ class Session:
             raise KernelError(f"Failed to run '{probe.name}'", error.errno or 0) from None
 
     def _attach_all(self) -> None:
-        """First those that fire in the order in which they are attached, then, last to first, the others (spec 03 §5)."""
+        """First those that fire in order of attachment, then the others, last to first (spec 03 §5)."""
         probes = [(self.row_of(p), p) for name in ("attach", "iter") for p in self.phase(name)]
         for row, probe in probes:
             if not row.attach_last_first:

@@ -16,7 +16,7 @@ from pytrace.diagnostics import KernelError, MachineError, VerifierError, Verifi
 from pytrace.runtime.sys import Kernel, ProgramLoad
 
 if TYPE_CHECKING:
-    from pytrace.program import LineRow, Program, ProgramSpec
+    from pytrace.program import LineRow, ProgramSpec
 
 _SUMMARY = ("processed ", "verification time", "stack depth", "mark_precise")
 _BTF_TROUBLE = ("line_info", "func_info", "Invalid name_offset", "Invalid line_info", "missing bpf_line_info")
@@ -32,9 +32,9 @@ _LARGEST_LOG = 1 << 24
 
 
 def explain(
-    kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError, log_size: int, program: Program
+    kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError, log_size: int
 ) -> MachineError:
-    """Load again with a log and make the error.  `load` may have line information, which is dropped if it is refused."""
+    """Load again with a log and make the error.  `load`'s line information is dropped if that is what is refused."""
     log, number = _log_of(kernel, load, log_size)
     if any(text in log for text in _BTF_TROUBLE) and load.line_info:
         load.line_info = b""

@@ -1,8 +1,8 @@
 """What the Session waits for: the ring, processes that end, and signals.
 
-Place in the pipeline: owned by the Session.  In: fds, signals.  Out: "wake up", and why.  What a newcomer would get wrong: a
-Python signal handler alone does not end a wait (the interpreter resumes it), so signals are written to a pipe that is
-waited for too.
+Place in the pipeline: owned by the Session.  In: fds, signals.  Out: "wake up", and why.  What a newcomer would get
+wrong: a Python signal handler alone does not end a wait (the interpreter resumes it), so signals are written to a pipe
+that is waited for too.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Wakeup:
                 self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         if self._handle:
             signal.set_wakeup_fd(self._previous_fd)
             for number, handler in self._previous.items():

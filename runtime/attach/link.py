@@ -1,8 +1,9 @@
 """Links: what keeps a program attached, and how it is let go.
 
-Place in the pipeline: what the attach functions return and the Session keeps.  In: fds.  Out: fds to close, in two groups.
-What a newcomer would get wrong: disabling the perf event of a tracepoint, kprobe or uprobe does not stop the program
-(`trace_call_bpf` does not look at the event), only closing the link does; for timers and counters it does stop it.
+Place in the pipeline: what the attach functions return and the Session keeps.  In: fds.  Out: fds to close, in two
+groups. What a newcomer would get wrong: disabling the perf event of a tracepoint, kprobe or uprobe does not stop the
+program (`trace_call_bpf` does not look at the event), only closing the link does; for timers and counters it does stop
+it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ class Link:
     """
 
     def __init__(
-        self, kernel: Kernel, links: list[int], events: list[int] | None = None, *, count: int = 1, pausable: bool = False
+        self,
+        kernel: Kernel,
+        links: list[int],
+        events: list[int] | None = None,
+        *,
+        count: int = 1,
+        pausable: bool = False,
     ) -> None:
         self._kernel = kernel
         self.links = links

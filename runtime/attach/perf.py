@@ -1,8 +1,8 @@
 """Perf events: tracepoints, timers, software and hardware counters, watchpoints.
 
 Place in the pipeline: see `runtime.attach`.  In: plain values of the probe rows.  Out: Links.  Raises KernelError.
-What a newcomer would get wrong: a counter is opened once for each online CPU, with or without a process, because an event
-for "any CPU" cannot be inherited by new threads and sampled at the same time.
+What a newcomer would get wrong: a counter is opened once for each online CPU, with or without a process, because an
+event for "any CPU" cannot be inherited by new threads and sampled at the same time.
 """
 
 from __future__ import annotations
@@ -65,11 +65,12 @@ def attach_perf_event(
         errno.EINVAL: "the rate may be beyond kernel.perf_event_max_sample_rate",
         errno.ESRCH: f"there is no process {pid}",
     }
-    return open_link(kernel, event, -1 if pid is None else pid, where, prog_fd, "Failed to open a perf event", advice, True)
+    what = "Failed to open a perf event"
+    return open_link(kernel, event, -1 if pid is None else pid, where, prog_fd, what, advice, True)
 
 
 def attach_profile(session: Attacher, prog_fd: int, *, period: int = 0, frequency: int = 0) -> Link:
-    """A timer on every CPU: each `period` ns or `frequency` times a second, of the traced process only if there is one."""
+    """A timer on every CPU, each `period` ns or `frequency` times a second; with a traced process only in that."""
     return attach_perf_event(
         session, abi.PERF_TYPE_SOFTWARE, abi.PERF_SW_CPU_CLOCK, prog_fd,
         period=period, frequency=frequency, pid=session.target_pid,
@@ -85,7 +86,8 @@ def attach_interval(session: Attacher, prog_fd: int, *, period: int = 0, frequen
 
 
 def attach_watchpoint(session: Attacher, prog_fd: int, address: int, length: int, mode: str) -> Link:
-    """Watch `length` bytes at `address` for `mode` (letters of r, w, x): in all threads of the traced process, or everywhere.
+    """Watch `length` bytes at `address` for `mode` (letters of r, w, x): in all threads of the traced process, or
+    everywhere.
 
     Threads that end and CPUs that go meanwhile are skipped with a warning; fails when nothing could be watched.
     """
@@ -95,10 +97,14 @@ def attach_watchpoint(session: Attacher, prog_fd: int, address: int, length: int
         bits |= abi.BREAKPOINT_MODES[letter]
     executes = bool(bits & abi.BREAKPOINT_MODES["x"])
     event = PerfEvent(
-        abi.PERF_TYPE_BREAKPOINT, period=1, config1=address, config2=8 if executes else length, breakpoint=bits, inherit=True
-    )
+        abi.PERF_TYPE_BREAKPOINT, period=1, inherit=True,
+        config1=address, config2=8 if executes else length, breakpoint=bits,
+    )  # fmt: skip
     try:
-        places = [(tid, -1) for tid in kernel.threads(pid)] if pid is not None else [(-1, cpu) for cpu in kernel.online_cpus()]
+        if pid is None:
+            places = [(-1, cpu) for cpu in kernel.online_cpus()]
+        else:
+            places = [(tid, -1) for tid in kernel.threads(pid)]
     except OSError as error:
         raise refused(f"Failed to list the threads of process {pid}", error) from None
     link = Link(kernel, [], [], pausable=True)

@@ -1,7 +1,7 @@
 """Dynamic probes: kprobes and uprobes, one by one through perf events, or many through a multi link.
 
-Place in the pipeline: see `runtime.attach`.  In: names, paths and file offsets that the rows have resolved.  Out: Links.
-Raises KernelError.  What a newcomer would get wrong: a program for a multi link is loaded with another
+Place in the pipeline: see `runtime.attach`.  In: names, paths and file offsets that the rows have resolved.  Out:
+Links. Raises KernelError.  What a newcomer would get wrong: a program for a multi link is loaded with another
 `expected_attach_type` than one for a perf event, so which of the two is used was decided when it was compiled.
 """
 
@@ -34,8 +34,9 @@ def _source(kernel: Kernel, name: str) -> tuple[int, int]:
 
 
 def attach_kprobe(
-    session: Attacher, prog_fd: int, function: str, *, module: str = "", offset: int = 0, address: int = 0, returns: bool = False
-) -> Link:
+    session: Attacher, prog_fd: int, function: str, *,
+    module: str = "", offset: int = 0, address: int = 0, returns: bool = False,
+) -> Link:  # fmt: skip
     """Attach to a kernel function (+ `offset`), or to an `address` when there is no function."""
     kind, bit = _source(session.kernel, "kprobe")
     name = f"{module}:{function}" if module and module != "vmlinux" else function
@@ -51,15 +52,15 @@ def attach_kprobe(
 
 
 def attach_kprobe_multi(
-    session: Attacher, prog_fd: int, functions: list[str], *, cookies: list[int] | None = None, returns: bool = False,
-    session_link: bool = False,
+    session: Attacher, prog_fd: int, functions: list[str], *,
+    cookies: list[int] | None = None, returns: bool = False, session_link: bool = False,
 ) -> Link:  # fmt: skip
     """Attach to all `functions` at once; `session_link`: one program at entry and return (Linux 6.10)."""
     kernel = session.kernel
     try:
         fd = kernel.link_kprobe_multi(prog_fd, functions, cookies, returns=returns, session=session_link)
     except OSError as error:
-        advice = {errno.EINVAL: "kprobe_multi links need Linux 5.18 with CONFIG_FPROBE", errno.ESRCH: "unknown function"}
+        advice = {errno.EINVAL: "kprobe_multi links need Linux 5.18 and CONFIG_FPROBE", errno.ESRCH: "unknown function"}
         raise refused(f"Failed to attach to {len(functions)} kernel functions", error, advice) from None
     return Link(kernel, [fd], count=len(functions))
 
@@ -77,9 +78,8 @@ def attach_uprobe(
     event = PerfEvent(kind, config, period=1, config1=path, config2=offset)
     pid = session.target_pid if pid is None else pid
     what = f"Failed to attach to {path} at {offset:#x}"
-    return open_link(
-        session.kernel, event, -1 if pid is None else pid, [0 if pid is None else -1], prog_fd, what, _uprobe_advice(path), cookie=cookie
-    )
+    where, cpu = (-1, 0) if pid is None else (pid, -1)
+    return open_link(session.kernel, event, where, [cpu], prog_fd, what, _uprobe_advice(path), cookie=cookie)
 
 
 def attach_uprobe_multi(

@@ -1,8 +1,8 @@
 """The seam to the kernel: every system call and every ctypes prototype of the runtime.
 
-Place in the pipeline: under loader, maps, ring, attach and session.  In: numbers, fds, bytes.  Out: the same, or `OSError`.
-What a newcomer would get wrong: nothing above this package calls bpf(2), perf_event_open(2) or ctypes; code takes a
-`Kernel` and tests hand it another one.
+Place in the pipeline: under loader, maps, ring, attach and session.  In: numbers, fds, bytes.  Out: the same, or
+`OSError`. What a newcomer would get wrong: nothing above this package calls bpf(2), perf_event_open(2) or ctypes; code
+takes a `Kernel` and tests hand it another one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Numbers of the kernel's interface: bpf(2), perf_event_open(2), and what else the runtime says to the kernel.
 
-Place in the pipeline: read by the rest of `runtime/sys` and by the loader.  In: nothing.  Out: constants, and tables from
-the names used in a `Program` to the kernel's numbers.  Source: include/uapi/linux/{bpf,perf_event,hw_breakpoint}.h.
-What a newcomer would get wrong: these are written out because the headers of the machine may be older than its
-kernel (and are not there at all on most machines).
+Place in the pipeline: read by the rest of `runtime/sys` and by the loader.  In: nothing.  Out: constants, and tables
+from the names used in a `Program` to the kernel's numbers.  Source:
+include/uapi/linux/{bpf,perf_event,hw_breakpoint}.h. What a newcomer would get wrong: these are written out because the
+headers of the machine may be older than its kernel (and are not there at all on most machines).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """bpf(2), one method a command.
 
-Place in the pipeline: part of the seam (`Kernel`).  In: fds, numbers from `abi`, bytes.  Out: fds, bytes; every failure is
-an `OSError` with the kernel's errno.  Source: `union bpf_attr` in include/uapi/linux/bpf.h.
+Place in the pipeline: part of the seam (`Kernel`).  In: fds, numbers from `abi`, bytes.  Out: fds, bytes; every failure
+is an `OSError` with the kernel's errno.  Source: `union bpf_attr` in include/uapi/linux/bpf.h.
 What a newcomer would get wrong: the kernel demands that the bytes of the attribute behind the fields that it knows
 are zero, so each command sends exactly the fields that it uses, in a zeroed block of `_ATTR_SIZE`.
 """
@@ -120,7 +120,8 @@ class BpfCalls:
         except FileNotFoundError:
             last = True
         (found,) = unpack_from("=I", attr, 32)
-        return bytes(keys[: found * key_size]), bytes(values[: found * value_size]), found, None if last else bytes(following)
+        cursor = None if last else bytes(following)
+        return bytes(keys[: found * key_size]), bytes(values[: found * value_size]), found, cursor
 
     def map_delete_batch(self, fd: int, keys: bytes, count: int) -> int:
         """Delete `count` keys; the number deleted before the first that was missing."""
@@ -185,8 +186,9 @@ class BpfCalls:
         return self.link_create(prog_fd, event_fd, abi.ATTACH_TYPES["perf_event"], pack("=Q", cookie))
 
     def link_kprobe_multi(
-        self, prog_fd: int, names: list[str], cookies: list[int] | None = None, *, returns: bool = False, session: bool = False
-    ) -> int:
+        self, prog_fd: int, names: list[str], cookies: list[int] | None = None, *,
+        returns: bool = False, session: bool = False,
+    ) -> int:  # fmt: skip
         """One link to many kernel functions (Linux 5.18; sessions 6.10)."""
         texts = [name.encode("latin-1") for name in names]
         pointers = pack(f"={len(texts)}Q", *map(address_of_bytes, texts))

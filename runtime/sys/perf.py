@@ -47,8 +47,11 @@ class PerfCalls:
         flags |= abi.PERF_ATTR_FREQ if event.frequency else 0
         text = event.config1.encode("latin-1") if isinstance(event.config1, str) else b""
         config1 = address_of_bytes(text) if isinstance(event.config1, str) else event.config1
-        pack_into("=IIQQQQQIIQQ", attr, 0, event.type, _SIZE, event.config, event.frequency or event.period, 0, 0, flags,
-                  0, event.breakpoint, config1, event.config2)  # fmt: skip
+        rate = event.frequency or event.period
+        pack_into(
+            "=IIQQQQQIIQQ", attr, 0, event.type, _SIZE, event.config, rate, 0, 0, flags, 0, event.breakpoint,
+            config1, event.config2,
+        )  # fmt: skip
         return call("perf_event_open", address_of(attr), pid, cpu, -1, abi.PERF_FD_CLOEXEC)
 
     def perf_enable(self, fd: int) -> None:

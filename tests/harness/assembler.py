@@ -1,7 +1,7 @@
 """BPF instructions by hand, so that the runtime can be tested without the compiler.
 
-Place in the pipeline: tests only.  In: opcodes.  Out: bytes and relocations for a ProgramSpec.  What a newcomer would get
-wrong: a 64-bit immediate load is two instructions, so positions are counted in `Code`, not by the reader.
+Place in the pipeline: tests only.  In: opcodes.  Out: bytes and relocations for a ProgramSpec.  What a newcomer would
+get wrong: a 64-bit immediate load is two instructions, so positions are counted in `Code`, not by the reader.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def counter(name: str = "@n") -> MapSpec:
 
 
 def program(
-    programs: list[ProgramSpec], probes: list[ProbeSpec], *, maps: tuple[MapSpec, ...] = (), events: int = 0,
-    rows: tuple[GlobalSpec, ...] = (), **config: Any,
+    programs: list[ProgramSpec], probes: list[ProbeSpec], *,
+    maps: tuple[MapSpec, ...] = (), events: int = 0, rows: tuple[GlobalSpec, ...] = (), **config: Any,
 ) -> Program:  # fmt: skip
     ring = (RING,) if events else ()
     specs = tuple(EventSpec(f"event:{n}", LAYOUT) for n in range(events))
@@ -92,7 +92,8 @@ def program(
 def options(**more: Any) -> Any:
     """As pytrace.options.Options, as far as the Session looks."""
     settings: dict[str, Any] = {
-        "pid": None, "command": "", "verbose": 0, "dry_run": False, "mode": "", "probe_filter": "", "debug": frozenset(),
+        "pid": None, "command": "", "verbose": 0, "dry_run": False, "mode": "", "probe_filter": "",
+        "debug": frozenset(),
     }  # fmt: skip
     return SimpleNamespace(**(settings | more))
 
