@@ -262,7 +262,7 @@ def run_program(program: Program, options: Options) -> int:
     from pytrace.runtime.session import Session
 
     with open_output(options) as output:
-        session = Session(program, rows=load_row, output=output, options=options)
+        session = Session(program, rows=load_row, output=output, options=options, leave_behind=True)
         return session.run()
 
 
