@@ -37,10 +37,7 @@ class Node:
         if self.__class__ is not other.__class__:
             return NotImplemented
         names: tuple[str, ...] = self.__match_args__
-        for name in names:
-            if getattr(self, name) != getattr(other, name):
-                return False
-        return True
+        return [getattr(self, name) for name in names] == [getattr(other, name) for name in names]
 
     def __hash__(self) -> int:
         names: tuple[str, ...] = self.__match_args__

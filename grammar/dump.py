@@ -11,7 +11,6 @@ from typing import Any
 
 from pytrace.grammar import ast
 from pytrace.grammar.lexer import WORD
-from pytrace.grammar.tables import KEYWORDS
 
 _BINARY_LEVEL = {
     "||": 2, "&&": 3, "|": 4, "^": 5, "&": 6, "==": 7, "!=": 7, "<": 8, "<=": 8, ">": 8, ">=": 8,
@@ -40,7 +39,7 @@ def dump(node: ast.Node) -> str:
     if isinstance(node, ast.Script):
         return _script(node)
     if isinstance(node, ast.Stmt):
-        return "\n".join(_statement(node)) + "\n"
+        return _statement_text(node) + "\n"
     if isinstance(node, ast.Expr):
         return _expr(node) + "\n"
     if isinstance(node, ast.TypeExpr):
@@ -120,23 +119,20 @@ def quote(value: str) -> str:
 def _body(block: ast.Block, *, value: bool) -> list[str]:
     """The lines of a block.  `value`: a last expression without `;` would be its value when parsed again."""
     lines: list[str] = []
-    for n, statement in enumerate(block.statements):
-        text = _statement(statement)
-        if lines and lines[-1].endswith("}") and text[0].startswith(_CONTINUES):
+    open_end = False  # ends in the `}` of an `if` or block, where an operator would go on
+    last = block.statements[-1] if block.statements and block.value is None else None
+    texts = [(_statement_text(statement), statement) for statement in block.statements]
+    for text, statement in texts + ([(_standing_first(block.value), None)] if block.value is not None else []):
+        if open_end and text.startswith(_CONTINUES):
             lines[-1] += ";"
-        lines += ["  " + line for line in text]
-        last = n == len(block.statements) - 1 and block.value is None
-        if last and lines[-1].endswith("}") and _would_change(statement, value):
-            lines[-1] += ";"
-    if block.value is not None:
-        text = _standing_first(block.value).split("\n")
-        if lines and lines[-1].endswith("}") and text[0].startswith(_CONTINUES):
-            lines[-1] += ";"
-        lines += ["  " + line for line in text]
+        open_end = isinstance(statement, ast.ExprStmt) and text.endswith("}")
+        if open_end and statement is last and _would_change(statement, value):
+            text += ";"
+        lines += ["  " + line for line in text.split("\n")]
     return ["{", *lines, "}"] if lines else ["{ }"]
 
 
-def _would_change(statement: ast.Stmt, value: bool) -> bool:
+def _would_change(statement: ast.Stmt | None, value: bool) -> bool:
     """Whether an `if` or block that stands last means something else without a `;` behind it."""
     from pytrace.grammar.tree import without_value
 
@@ -146,10 +142,6 @@ def _would_change(statement: ast.Stmt, value: bool) -> bool:
 def _braced(head: str, block: ast.Block, *, value: bool) -> str:
     lines = _body(block, value=value)
     return "\n".join([head + lines[0], *lines[1:]])
-
-
-def _statement(node: ast.Stmt) -> list[str]:
-    return _statement_text(node).split("\n")
 
 
 def _statement_text(node: ast.Stmt) -> str:
@@ -288,7 +280,8 @@ def _operation(node: ast.Expr) -> str:
         case ast.AddressOf():
             return "&" + _expr(node.target)
         case ast.Cast():
-            return f"({_type(node.type)}){_expr(node.expr, _UNARY)}"
+            operand = _expr(node.expr, _UNARY)  # a `+` does not say that what stands before it is a cast
+            return f"({_type(node.type)})" + (f"({operand})" if operand[0] == "+" else operand)
         case ast.Comptime():
             return "comptime " + _expr(node.expr, _UNARY)
         case ast.FieldAccess():

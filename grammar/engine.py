@@ -22,6 +22,13 @@ MAX_DEPTH = 500
 _ASSIGN = ("ASSIGN", "ASSIGN_OPERATION")
 
 
+MAX_STACK = 6 * MAX_DEPTH
+"""Most entries of the parser's stack; one level of nesting takes up to five."""
+
+MAX_ERRORS = 100
+"""A message each for a thousand missing parentheses helps nobody."""
+
+
 class Stop(Exception):
     """The parser gives up; what is wrong has been reported."""
 
@@ -92,6 +99,8 @@ class Engine:
         self.errors += 1
         span = Span(self.source, start, end)
         self.diagnostics.items.append(Diagnostic(ERROR, "syntax: " + message, span))
+        if self.errors >= MAX_ERRORS:
+            raise Stop
 
     def report_at(self, message: str, at: int) -> None:
         """A syntax error that points at the token after `at`."""
@@ -134,16 +143,16 @@ class Engine:
 
     def takes(self, kind: str) -> bool:
         """Whether a token of that kind fits here.  Exact: a row of the table alone may promise too much."""
-        stack = list(self.states)
+        below, above = len(self.states) - 1, [self.states[-1]]  # the stack as it would be: states[:below] + above
         while True:
-            top = state(stack[-1])
+            top = state(above[-1])
             action = top.default or top.row.get(kind, 0)
             if action >= 0:
                 return action > 0
             reduced = rule(-action)
-            if reduced.size:
-                del stack[-reduced.size :]
-            stack.append(state(stack[-1]).row[reduced.origin])
+            below -= max(0, reduced.size - len(above))
+            del above[max(0, len(above) - reduced.size) :]
+            above.append(state(above[-1] if above else self.states[below - 1]).row[reduced.origin])
 
     def reduce_until(self, kind: str) -> int:
         """Reduce until a token of that kind can be shifted; the state to shift to.  Stops if none comes."""
@@ -173,6 +182,9 @@ class Engine:
         self.skipped_block = True
 
     def shift(self, token: Token, target: int) -> None:
+        if len(self.states) > MAX_STACK:
+            self.report("nesting too deep", token.start, token.end)
+            raise Stop
         self.push(token, token.start, token.end, 0, target)
         self.at = token.end
         for problem in token.problems:

@@ -21,9 +21,9 @@ WORD = frozenset(LETTERS + DIGITS)
 _STARTS_EXPRESSION = frozenset(LETTERS + DIGITS + '$@"(-!~*&')
 _SPACE = " \t\r\n\v\f"
 
-RESERVED = frozenset("args ctx kstack nsecs pid tid ustack".split()) | frozenset(
+RESERVED = frozenset(["args", "ctx", "kstack", "nsecs", "pid", "tid", "ustack"]) | frozenset(
     "__builtin_" + name
-    for name in "comm cpid cpu dw_ustack elapsed func ncpus probe retval usermode".split()
+    for name in ["comm", "cpid", "cpu", "dw_ustack", "elapsed", "func", "ncpus", "probe", "retval", "usermode"]
 )
 """Names that never start a cast or a record and are no macro parameter; with arg0, arg1 … (spec 01 §2.3)."""
 
@@ -199,6 +199,8 @@ class Lexer:
 
     def is_type(self, at: int) -> bool:
         """A type that fills the argument of sizeof, offsetof, typeinfo or typeof (note 4)."""
+        if self.text[at : self.word_end(at)] == "typeof" and self.char(self.skip_layout(self.word_end(at))) == "(":
+            return True
         end = self._type_end(at, expressions=True)
         return end >= 0 and (self.char(end) in tuple(";,=){}"))
 
@@ -215,7 +217,7 @@ class Lexer:
         if word == "typeof" and self.char(at) == "(":
             end = self._balanced_end(at, "(", ")")
             return self.skip_layout(end) if end >= 0 else -1
-        if is_reserved(word):
+        if is_reserved(word) or word in ("true", "false"):
             return -1
         if word in ("struct", "union", "enum"):
             if not self._starts_word(at):

@@ -6,7 +6,7 @@ would get wrong: nothing is ever skipped to resynchronise.  The reference takes 
 and goes on at the same place, and after an error closes one block after the other without looking at what
 is left in them; so a script gets the message for its first error and the few that follow from it.
 
-`EXPECTATIONS` is the table by example: what was read last, what could come next, what to say.
+`EXPECTATIONS` is a table by example; tests/unit/test_grammar.py tries each of its rows.
 """
 
 from __future__ import annotations
@@ -23,45 +23,55 @@ _SKIP_BLOCK = "skip block"
 
 
 class Expectation(NamedTuple):
-    """Applies when `after` was read last ("" for anything), all of `takes` fit here and none of `not_`.
+    """What to say when `example` is met, where its last word does not fit.
 
-    `supply` are the kinds of token to go on with; `then` what else to do.
+    Applies when `after` was read last ("" for anything), all of `takes` fit here and none of `lacks`.
+    `supply` are the kinds of token to go on with (`?`: if it fits), `then` what else to do.
     """
 
     example: str
+    message: str
     after: str
     takes: tuple[str, ...]
-    not_: tuple[str, ...]
-    message: str
+    lacks: tuple[str, ...] = ()
     supply: tuple[str, ...] = ()
     then: str = _GO_ON
 
 
-_TARGET_LIST = "expected macro argument ($var, @map, or identifier)"
+_MACRO_PARAMETER = "expected macro argument ($var, @map, or identifier)"
+_LOOP_VARIABLE = "expected variable in for loop"
 
 EXPECTATIONS = (
-    Expectation("macro 1", "MACRO", ("IDENT",), (), "expected macro name", then=_ABORT),
-    Expectation("fn 1", "FN", ("IDENT",), (), "expected function name", then=_ABORT),
-    Expectation("macro m(1", "", ("VARIABLE", "MAP", "IDENT"), ("INTEGER",), _TARGET_LIST, ("IDENT",)),
-    Expectation("let @a = 1", "ASSIGN", ("IDENT",), ("STRING",), "expected map type name", then=_ABORT),
-    Expectation("import 1", "IMPORT", ("STRING",), (), "expected string after 'import'", ("STRING", "SEMICOLON")),
-    Expectation("{ let 1", "LET", ("VARIABLE",), (), "expected variable after 'let'", ("VARIABLE", "SEMICOLON")),
-    Expectation("{ if 1 { } else 1", "ELSE", ("LBRACE",), (), "expected '{' or 'if' after 'else'", ("LBRACE", "RBRACE")),
+    Expectation("macro 1", "expected macro name", "MACRO", ("IDENT",), then=_ABORT),
+    Expectation("fn 1", "expected function name", "FN", ("IDENT",), then=_ABORT),
+    Expectation("macro m( 1", _MACRO_PARAMETER, "", ("VARIABLE", "MAP", "IDENT"), ("INTEGER",), ("IDENT",)),
+    Expectation("let @a = 1", "expected map type name", "ASSIGN", ("IDENT",), ("STRING",), then=_ABORT),
     Expectation(
-        "{ for 1", "FOR", ("VARIABLE",), (), "expected variable in for loop", ("VARIABLE", "COLON", "MAP"), _SKIP_BLOCK
+        "import 1", "expected string after 'import'", "IMPORT", ("STRING",), supply=("STRING", "SEMICOLON")
     ),
     Expectation(
-        "{ for (1", "LPAR", ("VARIABLE",), ("IDENT", "RPAR"), "expected variable in for loop",
+        "begin { let 1", "expected variable after 'let'", "LET", ("VARIABLE",), supply=("VARIABLE", "SEMICOLON")
+    ),
+    Expectation(
+        "begin { if 1 { } else 1", "expected '{' or 'if' after 'else'", "ELSE", ("LBRACE",), (), ("LBRACE", "RBRACE")
+    ),
+    Expectation("begin { for 1", _LOOP_VARIABLE, "FOR", ("VARIABLE",), (), ("VARIABLE", "COLON", "MAP"), _SKIP_BLOCK),
+    Expectation(
+        "begin { for ( 1", _LOOP_VARIABLE, "LPAR", ("VARIABLE",), ("IDENT", "RPAR"),
         ("VARIABLE", "COLON", "MAP", "RPAR"), _SKIP_BLOCK,
     ),
-    Expectation("{ for $i 1", "for_variable", ("COLON",), (), "expected ':'", ("COLON", "MAP", "RPAR?"), _SKIP_BLOCK),
-    Expectation("fn f(1", "", ("VARIABLE",), ("INTEGER", "MAP"), "expected variable in function argument",
-                ("VARIABLE", "COLON", "IDENT")),
-    Expectation("$x.(", "DOT", ("IDENT", "INTEGER"), (), "expected field name after '.'", ("IDENT",)),
-    Expectation("$x->(", "ARROW", ("IDENT",), (), "expected field name after '->'", ("IDENT",)),
-    Expectation("offsetof(x, a.1", "DOT", ("IDENT",), (), "", ("IDENT",)),
-    Expectation("let $x : 1", "", ("IDENT", "TYPEOF"), ("VARIABLE",), "expected type name", ("IDENT",)),
-    Expectation("let $x : struct 1", "_tag", ("IDENT",), (), "expected identifier", ("IDENT",)),
+    Expectation(
+        "begin { for $i 1", "expected ':'", "for_variable", ("COLON",), (), ("COLON", "MAP", "RPAR?"), _SKIP_BLOCK
+    ),
+    Expectation(
+        "fn f( 1", "expected variable in function argument", "", ("VARIABLE",), ("INTEGER", "MAP"),
+        ("VARIABLE", "COLON", "IDENT"),
+    ),
+    Expectation("begin { $x. (", "expected field name after '.'", "DOT", ("IDENT", "INTEGER"), supply=("IDENT",)),
+    Expectation("begin { $x-> (", "expected field name after '->'", "ARROW", ("IDENT",), supply=("IDENT",)),
+    Expectation("begin { offsetof(x, a. 1", "", "DOT", ("IDENT",), supply=("IDENT",)),
+    Expectation("begin { let $x : 1", "expected type name", "", ("IDENT", "TYPEOF"), ("VARIABLE",), ("IDENT",)),
+    Expectation("begin { let $x : struct 1", "expected identifier", "_tag", ("IDENT",), supply=("IDENT",)),
 )  # fmt: skip
 
 _CLOSERS = {
@@ -130,7 +140,7 @@ class Recovery:
         return (
             row.after in ("", symbol)
             and all(self.takes(kind) for kind in row.takes)
-            and not any(self.takes(kind) for kind in row.not_)
+            and not any(self.takes(kind) for kind in row.lacks)
         )
 
     def _apply(self, row: Expectation, symbols: list[str]) -> None:
@@ -139,7 +149,7 @@ class Recovery:
             engine.report_at(row.message, engine.at)
         if not _nested(symbols):
             self._leave_parameters(symbols)
-        if row.then == _ABORT or not (_nested(symbols) or row.message == _TARGET_LIST):
+        if row.then == _ABORT or not (_nested(symbols) or row.message == _MACRO_PARAMETER):
             raise Stop
         if row.then == _SKIP_BLOCK:
             engine.skip_block()
@@ -159,7 +169,7 @@ class Recovery:
                     engine.reduce_until(kind)  # the head of a loop has something to say itself
                     if engine.skipped_block:
                         return
-                if kind == "SEMICOLON" and "STRING" == symbols[-1] and symbols[-2] == "IMPORT":
+                if kind == "SEMICOLON" and symbols[-1] == "STRING" and symbols[-2] == "IMPORT":
                     message = "expected ';' after import"
                 engine.report_at(message, engine.at)
                 if not _nested(symbols):
@@ -212,7 +222,7 @@ class Recovery:
         return False
 
     def _in_config(self, begin: int, symbols: list[str]) -> bool:
-        if "CONFIG" not in symbols or symbols[-1] in ("CONFIG", "ASSIGN") and "LBRACE" not in symbols:
+        if "CONFIG" not in symbols or (symbols[-1] in ("CONFIG", "ASSIGN") and "LBRACE" not in symbols):
             return False
         engine = self.engine
         c = engine.lexer.char(begin)

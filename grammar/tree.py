@@ -20,9 +20,7 @@ from pytrace.source import Span
 
 _LVALUES = (ast.Variable, ast.Map, ast.MapAccess)
 _ACCESSES = (ast.FieldAccess, ast.TupleAccess, ast.Index)
-_IMMUTABLE = (
-    "Tuples and records are immutable once created. Consider creating a new value and assigning it instead."
-)
+_IMMUTABLE = "Tuples and records are immutable once created. Consider creating a new value and assigning it instead."
 _AFTER_ITEMS = "must appear before probes and functions"
 INT64_MAX = 2**63 - 1
 
@@ -54,7 +52,9 @@ class TreeBuilder:
             tuple(item for item in items if isinstance(item, ast.CDefinition)),
             configs[0] if configs else None,
             tuple(item for item in items if isinstance(item, ast.RootImport)),
-            tuple(item for item in items if isinstance(item, ast.Probe | ast.Macro | ast.MapDeclaration | ast.Subprogram)),
+            tuple(
+                item for item in items if isinstance(item, ast.Probe | ast.Macro | ast.MapDeclaration | ast.Subprogram)
+            ),
             span=self.span(0, self.engine.lexer.skip_layout(end)),
         )
 
@@ -124,9 +124,7 @@ class TreeBuilder:
     def subprogram(self, items: list[Any], start: int, end: int) -> ast.Subprogram:
         self.seen_item = True
         name, *params, returns, body = items
-        return ast.Subprogram(
-            name.text, tuple(params), returns, statements_only(body), span=self.span(start, name.end)
-        )
+        return ast.Subprogram(name.text, tuple(params), returns, statements_only(body), span=self.span(start, name.end))
 
     def param(self, items: list[Any], start: int, end: int) -> ast.Param:
         return ast.Param(self.variable(items[:1], items[0].start, items[0].end), items[1], span=self.span(start, end))
