@@ -7,7 +7,8 @@ order, and integer keys sort as signed numbers even when their type is unsigned.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from struct import unpack_from
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytrace import types, values
@@ -21,21 +22,17 @@ Entry = tuple[Any, Any]
 
 
 class MapReader(Protocol):
-    """What is asked of a live map (implemented by pytrace.runtime.maps); keys of scalar maps mean nothing."""
+    """What is asked of a live map (implemented by pytrace.runtime.maps)."""
 
     @property
     def spec(self) -> MapSpec: ...
 
-    def values(self) -> list[tuple[bytes, bytes]]:
-        """(key, value) of a map of plain values."""
+    def entries(self) -> Iterable[tuple[bytes, list[bytes]]]:
+        """(key, its value on each CPU; a list of one for maps that are not per CPU), in the kernel's order."""
         ...
 
-    def records(self) -> list[tuple[bytes, list[bytes]]]:
-        """(key, record of each CPU) of an aggregate."""
-        ...
-
-    def buckets(self, record_size: int) -> list[tuple[bytes, dict[int, list[bytes]]]]:
-        """(key, bucket number -> record of each CPU) of a histogram."""
+    def slot(self) -> list[bytes] | None:
+        """Array storages: element 0 behind its uint64 flag, on each CPU where the flag is set; None if on none."""
         ...
 
 
@@ -80,7 +77,7 @@ def read_map(
     """Read a map now.  `row`: of its aggregate, None for a plain map.  `zero_if_unset`: a scalar map without a value shows
     its zero (histograms still show nothing)."""
     spec = reader.spec
-    entries = _entries(reader, row)
+    entries = _slot(reader, row) if "slot" in spec.storage else _hash(reader, row)
     if spec.key_type is None and not entries and zero_if_unset and not (row is not None and row.is_histogram):
         entries = [(None, _zero(spec, row))]
     if row is not None and row.settle is not None:
@@ -92,6 +89,21 @@ def read_map(
     return MapContents(spec, row, entries, div)
 
 
+def _slot(reader: MapReader, row: AggregateDef | None) -> list[Entry]:
+    """A scalar map in an array element: one entry, or none when it was never assigned."""
+    t, slot = reader.spec.value_type, reader.slot()
+    assert t is not None
+    if slot is None:
+        return []
+    if row is None:
+        return [(None, values.decode(t, slot[0]))]
+    if row.buckets is None:
+        return [(None, row.combine(t, slot))]
+    size = row.record(t).size
+    buckets = [(b, [cpu[b * size : (b + 1) * size] for cpu in slot]) for b in range(row.buckets(t))]
+    return [(None, row.combine(t, buckets))]
+
+
 def _zero(spec: MapSpec, row: AggregateDef | None) -> Any:
     assert spec.value_type is not None
     if row is None:
@@ -99,17 +111,20 @@ def _zero(spec: MapSpec, row: AggregateDef | None) -> Any:
     return row.combine(spec.value_type, [])
 
 
-def _entries(reader: MapReader, row: AggregateDef | None) -> list[Entry]:
+def _hash(reader: MapReader, row: AggregateDef | None) -> list[Entry]:
+    """A hash table; a scalar map lies in one too when its record is too large for an array element."""
     t, key_type = reader.spec.value_type, reader.spec.key_type
     assert t is not None
     key: Callable[[bytes], Any] = values.decoder(key_type) if key_type is not None else _no_key
     if row is None:
         value = values.decoder(t)
-        return [(key(k), value(v)) for k, v in reader.values()]
+        return [(key(k), value(v[0])) for k, v in reader.entries()]
     if row.buckets is None:
-        return [(key(k), row.combine(t, records)) for k, records in reader.records()]
-    size = row.record(t).size
-    return [(key(k), row.combine(t, list(buckets.items()))) for k, buckets in reader.buckets(size)]
+        return [(key(k), row.combine(t, v)) for k, v in reader.entries()]
+    groups: dict[bytes, list[tuple[int, list[bytes]]]] = {}
+    for k, v in reader.entries():
+        groups.setdefault(k[:-8], []).append((unpack_from("<Q", k, len(k) - 8)[0], v))
+    return [(key(k), row.combine(t, buckets)) for k, buckets in groups.items()]
 
 
 def _no_key(key: bytes) -> None:
