@@ -179,15 +179,15 @@ def _row_call(
     site = Site(el, row, node.span, args)
     good = arguments(el, row, args, site)
     site.final = el.final and good
-    if el.final and isinstance(row, VariableDef) and el.depth and not row.allowed_in_loops:
-        el.error(f"'{row.name}' builtin is not allowed in a for-loop", node.span)
+    if isinstance(row, VariableDef) and el.depth and not row.allowed_in_loops:
+        el.error(f"'{row.name}' builtin is not allowed in a for-loop", node.span, phase=phases.COLLECT)
     if isinstance(row, VariableDef) and row.providers and not _available(el, row):
         provider = el.unit.provider
         el.error(f"The {row.name} builtin can not be used with '{provider.name if provider else 'fn'}' probes", node.span)
         site.final = False
     t = row.type_rule(site)
-    if isinstance(t, NoneType) and t is not UNKNOWN and isinstance(row, FunctionDef):
-        t = UNKNOWN if site.waiting else types.NONE
+    if isinstance(t, NoneType) and t is not UNKNOWN:
+        t = UNKNOWN if site.waiting or isinstance(row, VariableDef) else types.NONE
     if t is UNKNOWN:
         return el.unknown(node.span)
     values = lowered(el, site, row)

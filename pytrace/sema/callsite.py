@@ -137,7 +137,8 @@ class Site:
 
     def error(self, message: str, span: Span | None = None, hints: Iterable[str] = ()) -> None:
         if self.final:
-            self.el.inference.report.error(phases.CHECK, message, span or self.span, hints=hints)
+            phase = phases.CHECK if isinstance(self.row, FunctionDef) else phases.EARLY
+            self.el.inference.report.error(phase, message, span or self.span, hints=hints)
 
     def warning(self, message: str, span: Span | None = None, hints: Iterable[str] = ()) -> None:
         if self.final:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 UNKNOWN = NoneType()
 """The type of what is not inferred yet.  It equals NONE; tell them apart with `is`."""
 
+EMPTY = NoneType()
+"""The type of `()`, which messages call `none`."""
+
 ExprRule = Callable[["Elaborator", Any], typed.Expr]
 StmtRule = Callable[["Elaborator", Any], "list[typed.Stmt]"]
 
@@ -57,7 +60,7 @@ def statement(*classes: type) -> Callable[[StmtRule], StmtRule]:
 
 def type_name(t: Type) -> str:
     """A type as messages show it; a call without a value is `void`."""
-    return "void" if isinstance(t, NoneType) and t is not UNKNOWN else str(t)
+    return "void" if isinstance(t, NoneType) and t is not UNKNOWN and t is not EMPTY else str(t)
 
 
 class Elaborator:
@@ -72,6 +75,8 @@ class Elaborator:
         self.loops = 0
         self.captures: list[tuple[int, dict[typed.VarSymbol, None]]] = []
         self.introspecting = 0
+        self.last_in_block = False
+        self.block_span: Span | None = None
 
     # nodes ---------------------------------------------------------------
     def expr(self, node: ast.Expr) -> typed.Expr:
@@ -96,7 +101,8 @@ class Elaborator:
         """A block in a scope of its own: statements, and the value if it has one."""
         with self.scope():
             out: list[typed.Stmt] = []
-            for item in node.statements:
+            for n, item in enumerate(node.statements):
+                self.last_in_block = node.value is None and n + 1 == len(node.statements)
                 out += self.stmt(item)
             return out, None if node.value is None else self.expr(node.value)
 

@@ -11,7 +11,7 @@ from pytrace.grammar import ast
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import convert, to_bool
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
+from pytrace.sema.elaborator import EMPTY, UNKNOWN, Elaborator, expression, type_name
 from pytrace.sema.joins import is_int, join, kind_name, literal_type, signed
 from pytrace.source import Span
 from pytrace.types import (
@@ -227,6 +227,8 @@ def _composite(
     elements = [el.as_value(item) for item in elements]
     if any(item.type is UNKNOWN for item in elements):
         return el.unknown(node.span)
+    if not elements:
+        return typed.TupleExpr(type=EMPTY, span=node.span, elements=())
     inner = tuple(item.type for item in elements)
     t: Type = Record(names, inner) if what == "record" else Tuple(inner)
     return typed.TupleExpr(
@@ -239,7 +241,7 @@ def _composite(
 
 def condition(el: Elaborator, node: ast.Expr, span: Span) -> typed.Expr:
     """A condition as a bool; the message stands at the whole construct."""
-    expr = el.expr(node)
+    expr = el.value(node)
     if expr.type is UNKNOWN:
         return typed.IntConst(type=BOOL, span=expr.span, value=0)
     if isinstance(expr, typed.StringConst):
@@ -272,7 +274,7 @@ def if_value(el: Elaborator, node: ast.If) -> typed.Expr:
 
 def nothing(span: Span) -> typed.Expr:
     """A block without a value."""
-    return typed.BlockExpr(type=types.NONE, span=span, body=typed.Block(()), value=None)
+    return typed.BlockExpr(type=EMPTY, span=span, body=typed.Block(()), value=None)
 
 
 def _choose(
@@ -315,7 +317,7 @@ def _is_void(expr: typed.Expr) -> bool:
 @expression(ast.Block)
 def _block(el: Elaborator, node: ast.Block) -> typed.Expr:
     statements, value = el.block(node)
-    t = value.type if value is not None else types.NONE
+    t = value.type if value is not None else EMPTY
     if not statements and value is not None:
         return value
     return typed.BlockExpr(

@@ -14,6 +14,7 @@ from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.registry import Registry
 from pytrace.sema.walk import children, map_children
+from pytrace.source import Span
 
 
 def check(script: ast.Script, registry: Registry, diagnostics: Diagnostics) -> ast.Script:
@@ -57,6 +58,14 @@ def diverges(registry: Registry, node: object) -> bool:
         row = registry.functions.get(node.name)
         return row is not None and row.diverges
     return False
+
+
+def _dead_span(block: ast.Block, dead: list[ast.Stmt]) -> Span:
+    """The first dead statement; the block if that is a last one without a semicolon, as the reference has it."""
+    first = dead[0]
+    if len(dead) == 1 and isinstance(first, ast.ExprStmt) and first.span.text[-1:] not in (";", "}"):
+        return block.span
+    return first.span
 
 
 class _LoopReturns:
@@ -116,35 +125,62 @@ class _Unreachable:
 
     def body(self, block: ast.Block) -> ast.Block:
         """A body from which `return` (and `exit()`) leads out."""
-        return self._block(block, ("return",))
+        return self._block(block, ("return",), True)
 
-    def _block(self, block: ast.Block, jumps: tuple[str, ...]) -> ast.Block:
-        block = map_children(block, lambda child: self._inner(child, jumps))
+    def _block(self, block: ast.Block, jumps: tuple[str, ...], is_body: bool = False) -> ast.Block:
+        """`is_body`: nobody wants the block's value, so it is one more statement."""
+        statements = tuple(self._statement(item, jumps) for item in block.statements)
+        value = block.value
+        if value is not None:
+            value = self._effect(value, jumps) if is_body else self._inner(value, jumps)
+        if value is not block.value or any(a is not b for a, b in zip(statements, block.statements, strict=True)):
+            block = replace(block, statements=statements, value=value)
         for n, item in enumerate(block.statements):
             if self._leaves(item, jumps):
-                return self._cut(block, n)
+                return self._cut(block, n, is_body)
         return block
+
+    def _statement(self, node: ast.Stmt, jumps: tuple[str, ...]) -> ast.Stmt:
+        if isinstance(node, ast.ExprStmt):
+            inner = self._effect(node.expr, jumps)
+            return node if inner is node.expr else replace(node, expr=inner)
+        return self._inner(node, jumps)  # type: ignore[no-any-return]
+
+    def _effect(self, node: ast.Expr, jumps: tuple[str, ...]) -> ast.Expr:
+        """An expression whose value nobody wants: its blocks are bodies."""
+        if isinstance(node, ast.Block):
+            return self._block(node, jumps, True)
+        if isinstance(node, ast.If):
+            then = self._block(node.then, jumps, True)
+            otherwise = node.otherwise and self._effect(node.otherwise, jumps)
+            if then is node.then and otherwise is node.otherwise:
+                return node
+            return replace(node, then=then, otherwise=otherwise)  # type: ignore[arg-type]
+        return self._inner(node, jumps)  # type: ignore[no-any-return]
 
     def _inner(self, node: Any, jumps: tuple[str, ...]) -> Any:
         match node:
             case ast.Block():
                 return self._block(node, jumps)
             case ast.For():
-                body = self._block(node.body, ("continue", "break"))
+                body = self._block(node.body, ("continue", "break"), True)
                 return node if body is node.body else replace(node, body=body)
             case ast.While():
-                body = self._block(node.body, ("continue", "break", "return"))
+                body = self._block(node.body, ("continue", "break", "return"), True)
                 return node if body is node.body else replace(node, body=body)
         return map_children(node, lambda child: self._inner(child, jumps))
 
-    def _cut(self, block: ast.Block, n: int) -> ast.Block:
+    def _cut(self, block: ast.Block, n: int, is_body: bool) -> ast.Block:
         """Everything behind statement `n` goes into the branch that is never taken."""
         dead = list(block.statements[n + 1 :])
         if dead:
-            self.diagnostics.warning("Unreachable statement.", dead[0].span)
+            self.diagnostics.warning("Unreachable statement.", _dead_span(block, dead))
+        elif is_body and block.value is not None:
+            self.diagnostics.warning("Unreachable statement.", block.span)
         if block.value is not None:
-            text = "Unreachable expression; block type is implicitly none."
-            self.diagnostics.warning(text, block.value.span)
+            if not is_body:
+                text = "Unreachable expression; block type is implicitly none."
+                self.diagnostics.warning(text, block.value.span)
             dead.append(ast.ExprStmt(block.value, span=block.value.span))
         if not dead:
             return block

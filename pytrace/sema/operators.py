@@ -26,7 +26,10 @@ LOGICAL = frozenset({"&&", "||"})
 
 @expression(ast.Binary)
 def _binary(el: Elaborator, node: ast.Binary) -> typed.Expr:
-    return binary(el, node.op, el.expr(node.left), el.expr(node.right), node.span)
+    # a parenthesis around an operand is no part of the operation (spec 07 §2)
+    end = node.span.end if isinstance(node.right, ast.Cast) else node.right.span.end
+    span = Span(node.span.source, node.left.span.start, end, node.span.expanded_from)
+    return binary(el, node.op, el.expr(node.left), el.expr(node.right), span)
 
 
 def binary(el: Elaborator, op: str, left: typed.Expr, right: typed.Expr, span: Span) -> typed.Expr:
@@ -40,7 +43,7 @@ def binary(el: Elaborator, op: str, left: typed.Expr, right: typed.Expr, span: S
     if _numeric(el, lt) and _numeric(el, rt):
         return _integers(el, op, left, right, span, space)
     if not _comparable(el, op, left, right, span):
-        return el.unknown(span) if not _is_test(op) else typed.IntConst(type=BOOL, span=span, value=0)
+        return typed.IntConst(type=BOOL if _is_test(op) else INT64, span=span, value=0)
     joined = join(lt, rt)
     if joined is not None and not isinstance(lt, String):
         left, right = convert(el, left, joined) or left, convert(el, right, joined) or right

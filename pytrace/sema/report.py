@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pytrace.diagnostics import ERROR, WARNING, Context, Diagnostics
 from pytrace.source import Span
 
+EARLY = -1
+"""What rows of builtin values and aggregates object to."""
 COLLECT = 0
 """Names that nothing answers to."""
 RESOLVE = 1
@@ -23,7 +25,7 @@ CONVERT = 2
 CHECK = 3
 """What each construct asks of its operands."""
 
-_GROUPS = ((COLLECT, RESOLVE), (CONVERT, CHECK))
+_GROUPS = ((EARLY,), (COLLECT, RESOLVE), (CONVERT, CHECK))
 
 
 @dataclass(slots=True)

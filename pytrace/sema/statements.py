@@ -13,7 +13,7 @@ from pytrace.sema import typed
 from pytrace.sema.aggregates import call_of, castable
 from pytrace.sema.casts import written_type
 from pytrace.sema.convert import cast, convert
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, statement, type_name
+from pytrace.sema.elaborator import EMPTY, UNKNOWN, Elaborator, statement, type_name
 from pytrace.sema.expressions import condition, map_element, map_mismatch
 from pytrace.sema.joins import changed, is_int, join
 from pytrace.sema.operators import binary
@@ -29,7 +29,7 @@ def probe(el: Elaborator) -> typed.Instance:
     """The whole body of a unit."""
     unit = el.unit
     with el.scope():
-        predicate = condition(el, unit.predicate, unit.predicate.span) if unit.predicate is not None else None
+        predicate = _predicate(el, unit.predicate) if unit.predicate is not None else None
         predicate = _pid_filter(el, predicate)
         body = el.body(unit.body)
     return typed.Instance(
@@ -40,6 +40,15 @@ def probe(el: Elaborator) -> typed.Instance:
         span=unit.span,
         index=unit.index,
     )
+
+
+def _predicate(el: Elaborator, node: ast.Expr) -> typed.Expr:
+    """The condition between slashes; messages point at the slashes too."""
+    text, span = node.span.source.text, node.span
+    start, end = text.rfind("/", 0, span.start), text.find("/", span.end)
+    if 0 <= start < end:
+        span = Span(span.source, start, end + 1, span.expanded_from)
+    return condition(el, node, span)
 
 
 def _pid_filter(el: Elaborator, predicate: typed.Expr | None) -> typed.Expr | None:
@@ -79,11 +88,25 @@ def _expression(el: Elaborator, node: ast.ExprStmt) -> list[typed.Stmt]:
     if isinstance(inner, ast.If):
         return _if(el, inner)
     if isinstance(inner, ast.Block):
+        if len(inner.statements) == 1 and inner.value is None and isinstance(inner.statements[0], ast.ExprStmt):
+            el.block_span = node.span
         return list(el.body(inner).statements)
+    span = _discarded_span(el, node)
     value = el.expr(inner)
     if not isinstance(inner, ast.IncDec):
-        el.discarded(value, node.span)
+        el.discarded(value, span)
     return [typed.Eval(span=node.span, expr=el.as_value(value))]
+
+
+def _discarded_span(el: Elaborator, node: ast.ExprStmt) -> Span:
+    """Where the reference points for a discarded value: with the semicolon or without, or at a block around it."""
+    if el.block_span is not None:
+        span, el.block_span = el.block_span, None
+        return span
+    bare = el.last_in_block and not isinstance(node.expr, ast.Identifier)
+    if bare or node.span.text[:1] in ("$", "@"):
+        return node.expr.span
+    return node.span
 
 
 def _if(el: Elaborator, node: ast.If) -> list[typed.Stmt]:
@@ -159,7 +182,7 @@ def _set_variable(
         if el.final and symbol.type is UNKNOWN:
             symbol.type = INT64  # never assigned, and said to be so
         return [typed.AssignVar(span=span, symbol=symbol, value=None)]
-    if value.type is UNKNOWN:
+    if value.type is UNKNOWN or value.type is EMPTY:
         if el.final and symbol.type is UNKNOWN:
             el.error("Invalid expression for assignment", span)
         return [typed.AssignVar(span=span, symbol=symbol, value=value)]
@@ -320,7 +343,8 @@ def _for(el: Elaborator, node: ast.For) -> list[typed.Stmt]:
     if isinstance(node.iterable, ast.Map):
         return _for_map(el, node, node.iterable)
     start, end = el.value(node.iterable.start), el.value(node.iterable.end)
-    t = _range_type(el, start, end, node.iterable.span)
+    head = Span(node.span.source, node.span.start, node.iterable.end.span.end, node.span.expanded_from)
+    t = _range_type(el, start, end, head)
     with el.callback() as captures, el.scope():
         symbol = el.declare(node, node.variable.name, node.variable.span)
         if t is not UNKNOWN:

@@ -61,6 +61,7 @@ ROWS = (
         name="exit",
         doc="Ends the run, with `code` as its exit status; the probe ends at once.",
         signatures=("void exit([int code])",),
+        diverges=True,
         params=(Param("code", Kind.INT, optional=True),),
         type_rule=_exit_rule,
         lower=_lower_exit,
