@@ -89,7 +89,7 @@ class Engine:
         self.actions: Any = None
         self.recovery: Any = None
         self.skipped_block = False
-        self.child_starts: list[int] = []
+        self.complete = False  # the statement at hand can only end here
         self.end = 0
 
     # ------------------------------------------------------------ messages
@@ -125,19 +125,31 @@ class Engine:
                 if kind == END and self.states[-1] == end_state:
                     return None if self.errors else self.values[-1]
                 action = top.row.get(kind, 0)
-                if action > 0 and top.symbol == "postfix" and kind in _ASSIGN and not self.actions.can_assign(kind):
+                if not self.fits(top, kind, action):
                     self.recovery.recover(begin, kind)
                 elif action > 0:
                     if self.errors and kind == "RBRACE":
                         self.supply(kind)  # a block with errors does not take its `}`
                     else:
                         self.shift(self.lexer.take(kind, begin), action)
-                elif action < 0:
-                    self.reduce(action)
                 else:
-                    self.recovery.recover(begin, kind)
+                    self.reduce(action)
         except Stop:
             return None
+
+    def fits(self, top: State, kind: str, action: int) -> bool:
+        """Whether the next token is taken; two kinds of statement end where the table would go on."""
+        if self.complete:
+            self.complete = False
+            return kind in ("SEMICOLON", "RBRACE")
+        if top.symbol == "postfix" and kind in _ASSIGN and action > 0:
+            return bool(self.actions.can_assign(kind))
+        return action != 0
+
+    def in_block(self) -> bool:
+        """Whether the parser stands where a statement may begin."""
+        row = state(self.states[-1]).row
+        return "LET" in row and "RBRACE" in row
 
     # ------------------------------------------------------------ for recovery.py
 
@@ -211,7 +223,6 @@ class Engine:
             values = self.values[-size:]
             start, end = self.starts[-size], self.ends[-1]
             depth = max(self.depths[-size:])
-            self.child_starts = self.starts[-size:]
             del self.values[-size:], self.starts[-size:], self.ends[-size:], self.depths[-size:], self.states[-size:]
         else:
             values, start, end, depth = [], self.at, self.at, 0

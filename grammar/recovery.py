@@ -111,7 +111,7 @@ class Recovery:
             self.engine.skipped_block = False
             self.engine.supply("LBRACE")
             return True
-        if "LET" in top.row and "RBRACE" in top.row:
+        if self.engine.in_block():
             self.engine.supply("RBRACE")
             return True
         return False
@@ -198,7 +198,8 @@ class Recovery:
         engine.reduce_until("_BLOCK_END")
         start = engine.starts[-1]
         sigil = engine.source.text[start : start + 1] in ("$", "@")
-        if not isinstance(engine.values[-1], _NO_SEMICOLON) and not (engine.errors and sigil):
+        broken_block = engine.errors and isinstance(engine.values[-1], ast.Block)
+        if (broken_block or not isinstance(engine.values[-1], _NO_SEMICOLON)) and not (engine.errors and sigil):
             engine.report_at("expected ';'", engine.at)
         engine.supply("_BLOCK_END")
         if start == begin < len(engine.source.text):

@@ -151,26 +151,10 @@ class TreeBuilder:
         value = None
         if items and (items[-1] is None or isinstance(items[-1], ast.Expr)):
             value = items.pop()
-        if value is not None:
-            self._check_step_ends_statement(value, self.engine.child_starts[-2])
         return ast.Block(tuple(items), value, span=self.span(start, end))
 
     def expression_statement(self, items: list[Any], start: int, end: int) -> ast.ExprStmt:
-        self._check_step_ends_statement(items[0], start)
         return ast.ExprStmt(items[0], span=self.span(start, end))
-
-    def _check_step_ends_statement(self, expr: ast.Expr, start: int) -> None:
-        """`$a++` at the start of a statement ends it (spec 01 §3 note 9)."""
-        if self.source.text[start : start + 1] not in ("$", "@"):
-            return
-        inner = expr
-        while not isinstance(inner, ast.IncDec):
-            following = _leftmost(inner)
-            if following is None:
-                return
-            inner = following
-        if inner is not expr and not inner.prefix:
-            self.engine.report_at("expected ';'", inner.span.end)
 
     def let_head(self, items: list[Any], start: int, end: int) -> tuple[ast.Variable, Span]:
         token = items[0]
@@ -270,6 +254,8 @@ class TreeBuilder:
             self._refuse_step(operator.start, operator.end)
             unstepped: ast.Expr = operand
             return unstepped
+        # `$a++` at the start of a statement is all of it (spec 01 §3 note 9)
+        self.engine.complete = self.engine.in_block() and self.source.text[start] in "$@"
         return ast.IncDec(operator.text, False, operand, span=self.span(start, end))
 
     def _refuse_step(self, start: int, end: int) -> None:
@@ -406,17 +392,6 @@ class TreeBuilder:
 # Rules whose names are Python keywords.
 for _name in ("break", "continue", "return", "for", "while", "if"):
     setattr(TreeBuilder, _name, getattr(TreeBuilder, _name + "_"))
-
-
-def _leftmost(expr: ast.Expr) -> ast.Expr | None:
-    """The operand that stands first in the text of `expr`, for the expressions that begin with one."""
-    if isinstance(expr, ast.Binary):
-        return expr.left
-    if isinstance(expr, ast.Ternary):
-        return expr.cond
-    if isinstance(expr, ast.FieldAccess | ast.TupleAccess | ast.Index):
-        return expr.base
-    return None
 
 
 def statements_only(block: ast.Block) -> ast.Block:
