@@ -230,13 +230,18 @@ class RingBuffer:
         self._maps = []
 
 
+def backlog_limit(available: int) -> int:
+    """Bytes that the backlog may take when `available` bytes of memory are free."""
+    return min(max(available // 8, 1 << 24), 1 << 28)
+
+
 class Backlog:
     """Runs that were copied out and wait to be processed: it makes the ring as large as memory allows.
 
     `limit`: bytes beyond which nothing more is copied out, so that the kernel loses and counts instead of us.
     """
 
-    def __init__(self, limit: int = 256 << 20) -> None:
+    def __init__(self, limit: int = 1 << 24) -> None:
         from collections import deque
 
         self._runs: deque[Run | Mixed] = deque()

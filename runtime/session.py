@@ -21,7 +21,7 @@ from pytrace.runtime.events import Dispatcher
 from pytrace.runtime.loader import Loaded, load
 from pytrace.runtime.losses import Losses
 from pytrace.runtime.maps import MapReader
-from pytrace.runtime.ring import Backlog, RingBuffer
+from pytrace.runtime.ring import Backlog, RingBuffer, backlog_limit
 from pytrace.runtime.sys import Kernel, kernel
 from pytrace.runtime.wakeup import Wakeup
 
@@ -224,6 +224,7 @@ class Session:
                 self.losses = Losses(reader)
             elif spec.kind == "ringbuf":
                 self.ring = RingBuffer(self.kernel, reader.fd, self._ring_size(reader.fd))
+                self.backlog.limit = backlog_limit(self.kernel.available_memory())
                 self._wakeup.watch(reader.fd)
 
     def _used_phases(self) -> tuple[str, ...]:
