@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from struct import Struct, pack, pack_into
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +24,14 @@ _INSN = Struct("=BBhi")
 _DEFAULT_LOG_SIZE = 1_000_000
 
 
-@dataclass(slots=True)
 class Loaded:
     """The fds of a Program.  `logs`: verifier logs by program name, when they were asked for."""
 
-    maps: dict[str, int] = field(default_factory=dict)
-    programs: list[int] = field(default_factory=list)
-    btf: int = 0
-    logs: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.maps: dict[str, int] = {}
+        self.programs: list[int] = []
+        self.btf = 0
+        self.logs: dict[str, str] = {}
 
     def close(self, kernel: Kernel) -> None:
         """Close everything, in reverse order of creation."""

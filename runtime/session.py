@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytrace.diagnostics import KernelError, MachineError
 from pytrace.runtime import release
-from pytrace.runtime.attach.link import Link
 from pytrace.runtime.child import Child
 from pytrace.runtime.events import Dispatcher
+from pytrace.runtime.link import Link
 from pytrace.runtime.loader import Loaded, load
 from pytrace.runtime.losses import Losses
 from pytrace.runtime.maps import MapReader

@@ -31,9 +31,7 @@ _HELPER_REFUSALS = {
 _LARGEST_LOG = 1 << 24
 
 
-def explain(
-    kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError, log_size: int
-) -> MachineError:
+def explain(kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError, log_size: int) -> MachineError:
     """Load again with a log and make the error.  `load`'s line information is dropped if that is what is refused."""
     log, number = _log_of(kernel, load, log_size)
     if any(text in log for text in _BTF_TROUBLE) and load.line_info:

@@ -8,7 +8,6 @@ perf event behind it takes the kernel tens of milliseconds to destroy, which is 
 
 from __future__ import annotations
 
-from pytrace.runtime.attach.link import Attacher, Link
 from pytrace.runtime.attach.perf import (
     attach_interval,
     attach_perf_event,
@@ -23,6 +22,7 @@ from pytrace.runtime.attach.probe import (
     attach_uprobe_multi,
 )
 from pytrace.runtime.attach.tracing import attach_fentry, attach_iter, attach_raw_tracepoint
+from pytrace.runtime.link import Attacher, Link
 
 __all__ = [
     "Attacher", "Link", "attach_fentry", "attach_interval", "attach_iter", "attach_kprobe", "attach_kprobe_multi",

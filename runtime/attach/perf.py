@@ -11,7 +11,7 @@ import errno
 from collections.abc import Sequence
 
 from pytrace.diagnostics import KernelError, MachineError
-from pytrace.runtime.attach.link import Attacher, Link, join, refused
+from pytrace.runtime.link import Attacher, Link, join, refused
 from pytrace.runtime.sys import Kernel, PerfEvent, abi
 
 _TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 
 from pytrace.diagnostics import MachineError
-from pytrace.runtime.attach.link import Attacher, Link, refused
 from pytrace.runtime.attach.perf import open_link
+from pytrace.runtime.link import Attacher, Link, refused
 from pytrace.runtime.sys import Kernel, PerfEvent
 
 _SOURCES = "/sys/bus/event_source/devices/"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 
-from pytrace.runtime.attach.link import Attacher, Link, refused
+from pytrace.runtime.link import Attacher, Link, refused
 from pytrace.runtime.sys import Kernel
 
 _BPF_FS = "/sys/fs/bpf/"

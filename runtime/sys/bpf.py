@@ -9,7 +9,6 @@ are zero, so each command sends exactly the fields that it uses, in a zeroed blo
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from struct import pack, pack_into, unpack_from
 
 from pytrace.runtime.sys import abi
@@ -19,28 +18,34 @@ _ATTR_SIZE = 152
 _NAME_LENGTH = 16  # BPF_OBJ_NAME_LEN, the NUL included
 
 
-@dataclass(slots=True)
 class ProgramLoad:
     """The arguments of BPF_PROG_LOAD.  `type`, `attach_type`: numbers; `insns` patched; fds 0 = none.
 
     `log_level` 0 loads without a log; `log_size` in bytes.  `func_info`, `line_info`: packed records of 8 and 16 bytes.
+    (Not a dataclass: making one takes longer than all that this module does in a short run.)
     """
 
-    type: int
-    insns: bytes
-    name: str = ""
-    license: str = "GPL"
-    attach_type: int = 0
-    attach_btf_id: int = 0
-    attach_btf_fd: int = 0
-    attach_prog_fd: int = 0
-    flags: int = 0
-    btf_fd: int = 0
-    func_info: bytes = b""
-    line_info: bytes = b""
-    fd_array: tuple[int, ...] = ()
-    log_level: int = 0
-    log_size: int = 0
+    def __init__(
+        self, type: int, insns: bytes, name: str = "", license: str = "GPL", attach_type: int = 0, *,
+        attach_btf_id: int = 0, attach_btf_fd: int = 0, attach_prog_fd: int = 0, flags: int = 0, btf_fd: int = 0,
+        func_info: bytes = b"", line_info: bytes = b"", fd_array: tuple[int, ...] = (), log_level: int = 0,
+        log_size: int = 0,
+    ) -> None:  # fmt: skip
+        self.type = type
+        self.insns = insns
+        self.name = name
+        self.license = license
+        self.attach_type = attach_type
+        self.attach_btf_id = attach_btf_id
+        self.attach_btf_fd = attach_btf_fd
+        self.attach_prog_fd = attach_prog_fd
+        self.flags = flags
+        self.btf_fd = btf_fd
+        self.func_info = func_info
+        self.line_info = line_info
+        self.fd_array = fd_array
+        self.log_level = log_level
+        self.log_size = log_size
 
 
 def object_name(name: str) -> bytes:
@@ -167,9 +172,7 @@ class BpfCalls:
         `data`: the packet of an XDP program, at least 14 bytes; empty for raw tracepoints.
         """
         attr = bytearray(_ATTR_SIZE)
-        pack_into(
-            "=IIIIQQII", attr, 0, fd, 0, len(data), 0, address_of_bytes(data) if data else 0, 0, repeat, 0
-        )
+        pack_into("=IIIIQQII", attr, 0, fd, 0, len(data), 0, address_of_bytes(data) if data else 0, 0, repeat, 0)
         self._bpf(abi.PROG_TEST_RUN, attr)
         return int(unpack_from("=I", attr, 4)[0]), int(unpack_from("=I", attr, 36)[0])
 

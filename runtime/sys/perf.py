@@ -9,7 +9,6 @@ kind of event (a breakpoint's address, a probe's name or path, its offset).
 from __future__ import annotations
 
 import fcntl
-from dataclasses import dataclass
 from struct import pack_into
 
 from pytrace.runtime.sys import abi
@@ -18,22 +17,25 @@ from pytrace.runtime.sys.calls import address_of, address_of_bytes, call
 _SIZE = 112
 
 
-@dataclass(slots=True)
 class PerfEvent:
     """What to open.  Give `period` (events or ns) or `frequency` (Hz), not both.
 
     `config1`, `config2`: numbers, or a text whose address is passed.  `breakpoint`: bits of `abi.BREAKPOINT_MODES`.
     """
 
-    type: int
-    config: int = 0
-    period: int = 0
-    frequency: int = 0
-    config1: int | str = 0
-    config2: int = 0
-    breakpoint: int = 0
-    inherit: bool = False
-    disabled: bool = False
+    def __init__(
+        self, type: int, config: int = 0, period: int = 0, frequency: int = 0, *,
+        config1: int | str = 0, config2: int = 0, breakpoint: int = 0, inherit: bool = False, disabled: bool = False,
+    ) -> None:  # fmt: skip
+        self.type = type
+        self.config = config
+        self.period = period
+        self.frequency = frequency
+        self.config1 = config1
+        self.config2 = config2
+        self.breakpoint = breakpoint
+        self.inherit = inherit
+        self.disabled = disabled
 
 
 class PerfCalls:
