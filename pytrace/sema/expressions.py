@@ -6,6 +6,8 @@ whose value nobody uses is a statement (`statements`), only here must its branch
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytrace import types
 from pytrace.grammar import ast
 from pytrace.sema import typed
@@ -71,9 +73,7 @@ def _check_declared(el: Elaborator, symbol: typed.MapSymbol, span: Span) -> None
     aggregate = isinstance(symbol.value_type, Aggregate)
     if row.per_cpu != aggregate:
         found = "percpuhash" if aggregate else "hash"
-        el.error(
-            f"Incompatible map types. Type from declaration: {row.name}. Type from value/key type: {found}", span
-        )
+        el.error(f"Incompatible map types. Type from declaration: {row.name}. Type from value/key type: {found}", span)
 
 
 @expression(ast.Map)
@@ -103,6 +103,7 @@ def map_key(el: Elaborator, symbol: typed.MapSymbol, key: ast.Expr, span: Span) 
     """Join the key into the map's key type, and convert it."""
     expr = el.expr(key)
     if expr.type is UNKNOWN:
+        el.error("Invalid map key type: none", expr.span)
         return expr
     if isinstance(expr.type, (Aggregate, NoneType, VoidType)) and not castable(el.inference.registry, expr.type):
         el.mismatch(span, f"Value '{type_name(expr.type)}' cannot be used as a map key.")
@@ -231,9 +232,7 @@ def _composite(
         return typed.TupleExpr(type=EMPTY, span=node.span, elements=())
     inner = tuple(item.type for item in elements)
     t: Type = Record(names, inner) if what == "record" else Tuple(inner)
-    return typed.TupleExpr(
-        type=t, span=node.span, elements=tuple(elements), order=tuple(range(len(elements)))
-    )
+    return typed.TupleExpr(type=t, span=node.span, elements=tuple(elements), order=tuple(range(len(elements))))
 
 
 # ---------------------------------------------------------------- choices
@@ -243,6 +242,7 @@ def condition(el: Elaborator, node: ast.Expr, span: Span) -> typed.Expr:
     """A condition as a bool; the message stands at the whole construct."""
     expr = el.value(node)
     if expr.type is UNKNOWN:
+        el.error("Invalid condition: none", span)
         return typed.IntConst(type=BOOL, span=expr.span, value=0)
     if isinstance(expr, typed.StringConst):
         return typed.IntConst(type=BOOL, span=expr.span, value=int(bool(expr.value)))
@@ -277,9 +277,7 @@ def nothing(span: Span) -> typed.Expr:
     return typed.BlockExpr(type=EMPTY, span=span, body=typed.Block(()), value=None)
 
 
-def _choose(
-    el: Elaborator, cond: typed.Expr, then: typed.Expr, otherwise: typed.Expr, span: Span
-) -> typed.Expr:
+def _choose(el: Elaborator, cond: typed.Expr, then: typed.Expr, otherwise: typed.Expr, span: Span) -> typed.Expr:
     then, otherwise = el.as_value(then), el.as_value(otherwise)
     if then.type is UNKNOWN or otherwise.type is UNKNOWN:
         known = otherwise if then.type is UNKNOWN else then
@@ -296,7 +294,7 @@ def _joined(el: Elaborator, then: typed.Expr, otherwise: typed.Expr, span: Span)
     if isinstance(then.type, NoneType) or isinstance(otherwise.type, NoneType):
         a, b = _is_void(then), _is_void(otherwise)
         if a != b:
-            have = (f"have '{type_name(then.type)}' and '{type_name(otherwise.type)}'")
+            have = f"have '{type_name(then.type)}' and '{type_name(otherwise.type)}'"
             el.mismatch(span, f"Branches must return the same type or compatible types: {have}", what="branches")
         return types.NONE
     joined = join(then.type, otherwise.type)
@@ -319,7 +317,9 @@ def _block(el: Elaborator, node: ast.Block) -> typed.Expr:
     statements, value = el.block(node)
     t = value.type if value is not None else EMPTY
     if not statements and value is not None:
-        return value
+        # a variable that was passed to a macro as a value is shown at the call
+        wrapped = node.span.expanded_from is not None and isinstance(value, (typed.VarRead, typed.MapRead))
+        return replace(value, span=node.span) if wrapped else value
     return typed.BlockExpr(
         type=t, span=node.span, space=value.space if value is not None else Space.NONE,
         body=typed.Block(tuple(statements)), value=value,

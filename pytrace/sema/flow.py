@@ -34,7 +34,7 @@ def check(script: ast.Script, registry: Registry, diagnostics: Diagnostics) -> a
                 places.visit(item.body, "macro", ("break", "continue", "return"), in_macro=True)
     dead = _Unreachable(registry, diagnostics)
     items = tuple(
-        item if isinstance(item, ast.MapDeclaration) else replace(item, body=dead.body(item.body))
+        replace(item, body=dead.body(item.body)) if isinstance(item, (ast.Probe, ast.Subprogram)) else item
         for item in script.items
     )
     return replace(script, items=items)

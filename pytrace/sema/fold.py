@@ -19,7 +19,7 @@ from pytrace.sema import literals
 from pytrace.sema.literals import FoldError
 from pytrace.sema.typenames import TypeScope
 from pytrace.sema.unit import Options
-from pytrace.sema.walk import descendants, map_children
+from pytrace.sema.walk import descendants, map_children, operation_span
 from pytrace.source import Span
 from pytrace.target import Target
 
@@ -157,6 +157,10 @@ class Folder:
 
     def _binary(self, node: ast.Binary) -> ast.Expr:
         node = map_children(node, self.fold)
+        folded = self._operation(replace(node, span=operation_span(node)))
+        return node if isinstance(folded, ast.Binary) else folded
+
+    def _operation(self, node: ast.Binary) -> ast.Expr:
         left, right = node.left, node.right
         if isinstance(left, (ast.Tuple, ast.Record)) and type(left) is type(right) and node.op in ("==", "!="):
             equal = literals.same(left, right)

@@ -15,6 +15,7 @@ from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import cast, convert, to_bool
 from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
 from pytrace.sema.joins import compatible, flexible, is_int, join, signed
+from pytrace.sema.walk import operation_span
 from pytrace.source import Span
 from pytrace.types import (
     BOOL, INT64, UINT64, Aggregate, Array, Bool, Enum, Int, Pointer, Record, Space, String, Struct, Tuple, Type,
@@ -26,10 +27,7 @@ LOGICAL = frozenset({"&&", "||"})
 
 @expression(ast.Binary)
 def _binary(el: Elaborator, node: ast.Binary) -> typed.Expr:
-    # a parenthesis around an operand is no part of the operation (spec 07 §2)
-    end = node.span.end if isinstance(node.right, ast.Cast) else node.right.span.end
-    span = Span(node.span.source, node.left.span.start, end, node.span.expanded_from)
-    return binary(el, node.op, el.expr(node.left), el.expr(node.right), span)
+    return binary(el, node.op, el.expr(node.left), el.expr(node.right), operation_span(node))
 
 
 def binary(el: Elaborator, op: str, left: typed.Expr, right: typed.Expr, span: Span) -> typed.Expr:
@@ -190,14 +188,10 @@ def _comparable(el: Elaborator, op: str, left: typed.Expr, right: typed.Expr, sp
     if isinstance(lt, Array) and isinstance(rt, Array):
         return _arrays(el, op, lt, rt, span)
     if not compatible(lt, rt):
-        el.error(
-            f"Type mismatch for '{op}': comparing {type_name(lt)} with {type_name(rt)}", span, _both(left, right)
-        )
+        el.error(f"Type mismatch for '{op}': comparing {type_name(lt)} with {type_name(rt)}", span, _both(left, right))
         return False
     if op not in ("==", "!=") or isinstance(lt, (Struct, Aggregate)):
-        el.error(
-            f"The {op} operator can not be used on expressions of types {type_name(lt)}, {type_name(rt)}", span
-        )
+        el.error(f"The {op} operator can not be used on expressions of types {type_name(lt)}, {type_name(rt)}", span)
         return False
     return True
 

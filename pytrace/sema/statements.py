@@ -90,12 +90,22 @@ def _expression(el: Elaborator, node: ast.ExprStmt) -> list[typed.Stmt]:
     if isinstance(inner, ast.Block):
         if len(inner.statements) == 1 and inner.value is None and isinstance(inner.statements[0], ast.ExprStmt):
             el.block_span = node.span
-        return list(el.body(inner).statements)
+        return _block_statement(el, inner, node.span)
     span = _discarded_span(el, node)
     value = el.expr(inner)
     if not isinstance(inner, ast.IncDec):
         el.discarded(value, span)
     return [typed.Eval(span=node.span, expr=el.as_value(value))]
+
+
+def _block_statement(el: Elaborator, block: ast.Block, span: Span) -> list[typed.Stmt]:
+    """A block (also: an expanded macro) for its effect.  Its value is discarded at the statement, if more follows."""
+    last = el.last_in_block and block.span.expanded_from is span.expanded_from
+    statements, value = el.block(block)
+    if value is not None:
+        el.discarded(value, value.span if last else span)
+        statements.append(typed.Eval(span=value.span, expr=el.as_value(value)))
+    return statements
 
 
 def _discarded_span(el: Elaborator, node: ast.ExprStmt) -> Span:

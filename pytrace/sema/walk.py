@@ -41,6 +41,14 @@ def children(node: ast.Node) -> Iterator[ast.Node]:
                     yield item
 
 
+def operation_span(node: ast.Binary) -> Span:
+    """The span of a binary operation as messages show it: a parenthesis that opens before it is no part of it."""
+    span, left = node.span, node.left.span
+    if left.source is not span.source or not span.start <= left.start < span.end:
+        return span  # the operand came from elsewhere: a macro's argument
+    return Span(span.source, left.start, span.end, span.expanded_from)
+
+
 def descendants(node: ast.Node) -> Iterator[ast.Node]:
     """The node itself and all below it, parents first."""
     stack = [node]
