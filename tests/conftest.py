@@ -19,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def test_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of compiled test programs."""
+    if built := os.environ.get("PYTRACE_TEST_PROGRAMS"):  # in a virtual machine: built outside, where it is fast
+        return Path(built)
     machine.need("gcc")
     return programs.build(tmp_path_factory.mktemp("programs"))
 

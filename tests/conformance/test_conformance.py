@@ -18,11 +18,9 @@ from tests.harness.normalise import NOISE, normalise
 from tests.harness.process import Finished
 from tests.harness.tracer import run_case
 
-CASES = [case for path in sorted(Path(__file__).parent.glob("*.case")) for case in datafile.read(path)]
-
 
 @pytest.mark.feature("root", "btf", "reference")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", datafile.parameters(Path(__file__).parent))
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_conformance(case: datafile.Case, pytrace: str, test_programs: Path, tmp_path: Path) -> None:
     machine.need(*case.words("needs"))

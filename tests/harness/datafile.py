@@ -17,8 +17,13 @@ import shlex
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-RUNNING = ("run", "needs", "env", "before", "after", "timeout", "stdin")
+import pytest
+
+from tests.harness import machine
+
+RUNNING = ("run", "needs", "env", "before", "after", "timeout", "stdin", "smoke")
 COMPARING = ("compare", "normalise", "normalise-stderr")  # tests/conformance
 EXPECTING = ("expect", "regex", "absent", "stderr", "status")  # tests/live
 DIRECTIVES = frozenset((*RUNNING, *COMPARING, *EXPECTING))
@@ -58,6 +63,17 @@ class Case:
         file.write_text(script, encoding="latin-1")
         run = run.replace("{script}", "-e " + shlex.quote(script)).replace("{file}", str(file))
         return run.replace("{tool}", tool)
+
+
+def parameters(folder: Path) -> list[Any]:
+    """The cases of a folder as pytest parameters.  Those for the virtual machine's smoke run are marked `smoke`: a case
+    that says `smoke: yes`, and each that needs what CI's own kernel does not have."""
+    found = []
+    for path in sorted(folder.glob("*.case")):
+        for case in read(path):
+            smoke = "smoke" in case.directives or not machine.declared_skips().isdisjoint(case.words("needs"))
+            found.append(pytest.param(case, id=case.id, marks=[pytest.mark.smoke] if smoke else []))
+    return found
 
 
 def read(path: Path) -> list[Case]:

@@ -112,10 +112,19 @@ def _kprobe_multi() -> str:
     return _path(PMU / "kprobe") or _in_btf("bpf_kprobe_multi_link")
 
 
+def cached() -> Path:
+    """Where the test run keeps what it has fetched: the reference, kernels."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pytrace-tests"
+
+
+def _kernel() -> str:
+    there = os.environ.get("VM_KERNEL") or list(cached().glob("linux-6.12/boot/vmlinuz-*"))
+    return "" if there else "run tests/kernels/get once as root to fetch a kernel"
+
+
 def reference() -> str:
     """The reference's command: on PATH, or as tests/conformance/reference installed it; "" if there is none."""
-    cache_dir = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    installed = cache_dir / "pytrace-tests" / "bpftrace-reference"
+    installed = cached() / "bpftrace-reference"
     return shutil.which("bpftrace-reference") or (str(installed) if installed.exists() else "")
 
 
@@ -140,5 +149,5 @@ PROBES: dict[str, Callable[[], str]] = {
     "gcc": lambda: _command("gcc"),
     "bpftool": lambda: _command("bpftool"),
     "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",
-    "vm": lambda: _command("qemu-system-x86_64"),
+    "vm": lambda: _command("qemu-system-x86_64") or _kernel(),
 }

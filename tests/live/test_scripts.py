@@ -15,11 +15,9 @@ from tests.harness import datafile, machine
 from tests.harness.process import Finished
 from tests.harness.tracer import run_case
 
-CASES = [case for path in sorted(Path(__file__).parent.glob("*.case")) for case in datafile.read(path)]
-
 
 @pytest.mark.feature("root", "btf")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", datafile.parameters(Path(__file__).parent))
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_script(case: datafile.Case, pytrace: str, test_programs: Path, tmp_path: Path) -> None:
     machine.need(*case.words("needs"))
