@@ -68,14 +68,32 @@ class CallSite(Protocol):
     final: bool
     data: Any
     """Whatever the row wants to find again in `Call.data`."""
-    args: tuple[ast.Expr | ast.TypeOf | ast.TypeExpr, ...]
-    target: Target
-    config: Mapping[str, Any]
-    provider: ProbeDef
-    attach_point: AttachPoint
-    """The first of the instance's attach points; `uses_attach_point` makes it the only one."""
-    in_loop: bool
-    """Inside the body of a loop."""
+    args: tuple[Any, ...]
+    """`ast.Expr`, or `ast.TypeOf`."""
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+    @property
+    def named(self) -> Mapping[str, int | str | bool]:
+        """The values of the script's named parameters."""
+        ...
+
+    @property
+    def provider(self) -> ProbeDef: ...
+
+    @property
+    def attach_point(self) -> AttachPoint:
+        """The first of the instance's attach points; `uses_attach_point` makes it the only one."""
+        ...
+
+    @property
+    def in_loop(self) -> bool:
+        """Inside the body of a loop."""
+        ...
     in_for: bool
     """Inside the body of a `for`, which is a function of its own."""
 
@@ -131,13 +149,18 @@ class Lowering(Protocol):
     emitted at the current position of `builder` (an llvmlite IRBuilder, for what is not offered here).
     """
 
-    builder: Any
     instance: typed.Instance
     config: Mapping[str, Any]
-    ctx: Any
-    """The program's context (`ptr`)."""
     padded: bool
     """Whether the bytes behind a string's NUL must be zero where a value is stored just now (false in a record)."""
+
+    @property
+    def builder(self) -> Any: ...
+
+    @property
+    def ctx(self) -> Any:
+        """The program's context (`ptr`)."""
+        ...
 
     # values -------------------------------------------------------------
     def const(self, value: int, bits: int = 64) -> Any: ...
@@ -219,6 +242,10 @@ class Lowering(Protocol):
         """Call kernel function `name`; `result` is `i64`, `i32`, `ptr` or `void`."""
         ...
 
+    def kernel_variable(self, name: str) -> Any:
+        """`ptr` to a variable of the kernel that BTF knows (per-CPU ones: for this_cpu_ptr and per_cpu_ptr)."""
+        ...
+
     def read(self, dest: Any, size: Any, address: Any, space: str, span: Span) -> Any:
         """probe_read_{user,kernel}; zeroes `dest` on failure; warns at run time with -k.  The helper's i64 result."""
         ...
@@ -253,7 +280,9 @@ class Lowering(Protocol):
         """Register an EventSpec; what it returns is passed to `reserve`."""
         ...
 
-    def emit(self, row_key: str, fields: list[tuple[str, Type]], data: Any, span: Span, fill: Callable[[Any, Layout], None]) -> None:
+    def emit(
+        self, row_key: str, fields: list[tuple[str, Type]], data: Any, span: Span, fill: Callable[[Any, Layout], None]
+    ) -> None:
         """Reserve a ring-buffer record, write its id, let `fill(ptr, layout)` write the fields in place, submit; a
         failed reservation counts as a lost event of this probe.  `data`: plain values for the handler."""
         ...
@@ -335,6 +364,8 @@ class FunctionDef(Def):
     """The probe ends with the call, as with `return` (exit())."""
     text_params: bool = False
     """`$N` as the first argument, or on the left of its `+`, is the parameter's text and never a number (str())."""
+    declares_option: bool = False
+    """Its first argument names an option of the command line, the others are its default and description."""
     long_literals: bool = False
     """String literals in its arguments may exceed max_strlen."""
     needs: tuple[str, ...] = ()
@@ -363,11 +394,25 @@ class FoldSite(Protocol):
     """A call as the folding pass sees it: arguments are folded already, types are not known."""
 
     span: Span
-    args: tuple[ast.Expr | ast.TypeOf | ast.TypeExpr, ...]
-    target: Target
-    config: Mapping[str, Any]
-    provider: ProbeDef | None
-    attach_point: AttachPoint | None
+    args: tuple[Any, ...]
+    """`ast.Expr`, or `ast.TypeOf`."""
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+    @property
+    def unsafe(self) -> bool:
+        """--unsafe was given."""
+        ...
+
+    @property
+    def provider(self) -> ProbeDef | None: ...
+
+    @property
+    def attach_point(self) -> AttachPoint | None: ...
 
     def literal(self, index: int) -> int | str | bool | None: ...
     def error(self, message: str, span: Span | None = None, hints: Iterable[str] = ()) -> None: ...
@@ -436,6 +481,8 @@ class AttachPoint:
     span: Span
     params: Mapping[str, Any] = field(default_factory=dict)
     args: Struct | None = None
+    no_args: str = ""
+    """Why `args` is None although the provider has them; reported at the attach point."""
     retval: Type | None = None
     program_type: str = ""
     attach_type: str = ""
@@ -451,7 +498,7 @@ class AttachPoint:
 class Pattern:
     """One attach point as written, split and read by its row, patterns not expanded yet.
 
-    `function` may be an event's name; `rate` is a frequency, period or count; `explicit` what its row wants to remember.
+    `function` may be an event's name; `rate` is a frequency, period or count.
     """
 
     provider: ProbeDef
@@ -539,7 +586,9 @@ class ProbeDef(Def):
     listable: bool = False
     user_space: bool = False
     features: frozenset[str] = frozenset()
-    """Which context builtins exist here: args argn retval ctx reg func signal usermode path skboutput uaddr override."""
+    """Which context builtins exist here: args argn retval ctx reg func signal usermode path skboutput uaddr override.
+    Also `own_arguments` (where argN lies differs from one attach point to the next) and `traceable` (what matches comes
+    from the kernel's list of traceable functions)."""
     arg_count: int = 0
     ctx_type: str = ""
     parse: Callable[[AttachSite, list[str]], Pattern | None]
@@ -597,6 +646,14 @@ class Registry:
             case MapDef():
                 return self.maps
         raise TypeError(f"not a row: {row!r}")
+
+    def function(self, name: str) -> FunctionDef | None:
+        """By name; `__builtin_NAME` is another spelling of NAME."""
+        return self.functions.get(name) or self.functions.get(name.removeprefix("__builtin_"))
+
+    def variable(self, name: str) -> VariableDef | None:
+        """As `function`."""
+        return self.variables.get(name) or self.variables.get(name.removeprefix("__builtin_"))
 
     def key_of(self, row: Def) -> str:
         return self._keys[id(row)]

@@ -54,7 +54,7 @@ class CallCheck:
 
     def _row(self, name: str) -> FunctionDef | VariableDef | AggregateDef | None:
         tables = self.registry
-        return tables.functions.get(name) or tables.variables.get(name) or tables.aggregates.get(name)
+        return tables.function(name) or tables.variable(name) or tables.aggregates.get(name)
 
     def _call(self, node: ast.Call) -> None:
         row = self._row(node.name)

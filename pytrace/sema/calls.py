@@ -37,10 +37,9 @@ def call(el: Elaborator, node: ast.Call) -> typed.Expr:
     registry = el.inference.registry
     if (subprogram := el.inference.subprograms.get(node.name)) is not None:
         return _subprogram_call(el, node, subprogram)
-    row: Row | None = registry.functions.get(node.name) or registry.variables.get(node.name)
+    row = registry.function(node.name) or registry.variable(node.name)
     if row is None:
-        row = registry.aggregates.get(node.name)
-        if row is not None:  # only what is not assigned to a map comes here, and has been reported
+        if node.name in registry.aggregates:  # only what is not assigned to a map comes here, and has been reported
             return el.unknown(node.span)
         for arg in node.args:
             if isinstance(arg, ast.Expr):
@@ -69,7 +68,7 @@ def _rewritten(row: Row, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @expression(ast.Identifier)
 def identifier(el: Elaborator, node: ast.Identifier) -> typed.Expr:
-    row = el.inference.registry.variables.get(node.name)
+    row = el.inference.registry.variable(node.name)
     if row is not None:
         return _row_call(el, row, node, ())
     found = el.inference.scope.enumerator(node.name)
@@ -77,7 +76,7 @@ def identifier(el: Elaborator, node: ast.Identifier) -> typed.Expr:
         enum, value = found
         t = types.Enum(enum.name, 64, enum.signed, enum.variants)
         return typed.IntConst(type=t, span=node.span, value=value)
-    function = el.inference.registry.functions.get(node.name)
+    function = el.inference.registry.function(node.name)
     if function is not None and all(p.optional or p.variadic for p in function.params):
         return _row_call(el, function, node, ())
     unknown_identifier(el, node)
@@ -105,8 +104,8 @@ def argument(el: Elaborator, param: Param, arg: Any, site: Site) -> typed.Expr:
         symbol = expressions.map_symbol(el, arg, arg.span, value_wanted=param.kind == Kind.MAP_OR_ANY)
         site.maps[len(site.values)] = symbol
         return typed.MapRef(type=types.NONE, span=arg.span, map=symbol)
-    if param.kind == Kind.KEY and (symbol := site.last_map()) is not None:
-        return expressions.map_key(el, symbol, arg, site.span)
+    if param.kind == Kind.KEY and (keyed := site.last_map()) is not None:
+        return expressions.map_key(el, keyed, arg, site.span)
     if param.kind == Kind.VARIABLE and isinstance(arg, ast.Variable):
         found = el.lookup(arg.name) or el.declare(arg, arg.name, arg.span)
         return typed.VarRef(type=found.type, span=arg.span, symbol=found)

@@ -49,6 +49,10 @@ class Site:
         return self.el.inference.config
 
     @property
+    def named(self) -> Mapping[str, int | str | bool]:
+        return self.el.inference.named
+
+    @property
     def in_loop(self) -> bool:
         return self.el.loops > 0
 

@@ -55,7 +55,7 @@ def _is_jump(node: object) -> str:
 def diverges(registry: Registry, node: object) -> bool:
     """A call that ends the probe."""
     if isinstance(node, ast.Call):
-        row = registry.functions.get(node.name)
+        row = registry.function(node.name)
         return row is not None and row.diverges
     return False
 

@@ -59,11 +59,6 @@ class Site:
         return self.context.config
 
     @property
-    def named(self) -> Mapping[str, str | bool]:
-        """The named parameters of the command line."""
-        return self.context.options.named
-
-    @property
     def unsafe(self) -> bool:
         return self.context.options.unsafe
 
@@ -310,7 +305,7 @@ class Folder:
     # rows ----------------------------------------------------------------
     def _row(self, name: str) -> FunctionDef | VariableDef | None:
         registry = self.context.registry
-        return registry.variables.get(name) or registry.functions.get(name)
+        return registry.variable(name) or registry.function(name)
 
     def _call(self, node: ast.Call) -> ast.Expr:
         row = self._row(node.name)
@@ -363,14 +358,13 @@ class Folder:
 
 def separate_probes(registry: Registry, context: FoldContext) -> Callable[[ast.Probe], bool]:
     """A test whether a probe's body folds differently for each attach point (it says `probe`)."""
-    tables = (registry.variables, registry.functions)
     trial = replace(context, diagnostics=Diagnostics())
 
     def wants(probe: ast.Probe) -> bool:
         trial.separate = False
         for node in descendants(probe):
             if isinstance(node, (ast.Identifier, ast.Call)):
-                row = next((table[node.name] for table in tables if node.name in table), None)
+                row = registry.variable(node.name) or registry.function(node.name)
                 if row is not None and row.fold is not None:
                     args = node.args if isinstance(node, ast.Call) else ()
                     row.fold(Site(trial, node.span, args))

@@ -60,6 +60,7 @@ class Inference:
         self.answers: dict[tuple[int, int], ast.Expr] = {}
         """Introspection nodes (by unit and id) that types have answered: what stands in their place."""
         self.comptime_left: dict[int, ast.Comptime] = {}
+        self.named: Mapping[str, int | str | bool] = {}
         self._variables: dict[tuple[int, int], typed.VarSymbol] = {}
         self._moved = False
         self._values_wanted: set[str] = set()

@@ -47,7 +47,7 @@ def expand(script: ast.Script, registry: Registry, diagnostics: Diagnostics) -> 
 
 def _check_type_arguments(item: ast.Node, registry: Registry, diagnostics: Diagnostics) -> None:
     for node in descendants(item):
-        row = registry.functions.get(node.name) if isinstance(node, ast.Call) else None
+        row = registry.function(node.name) if isinstance(node, ast.Call) else None
         if isinstance(node, _TYPES_IN) or not isinstance(node, (ast.Expr, ast.Stmt)):
             continue
         inner = node.args if isinstance(node, ast.Call) else tuple(children(node))
@@ -120,7 +120,7 @@ class MacroTable:
     def native(self, name: str, count: int) -> bool:
         """Whether a row of the tables takes that many arguments: then the call is not a failed macro call."""
         registry = self.registry
-        row = registry.functions.get(name) or registry.variables.get(name) or registry.aggregates.get(name)
+        row = registry.function(name) or registry.variable(name) or registry.aggregates.get(name)
         if row is None:
             return False
         least = sum(not (p.optional or p.variadic) for p in row.params)

@@ -83,7 +83,7 @@ class MapUse:
                     self._visit(child)
 
     def _call(self, node: ast.Call) -> None:
-        row = self.registry.functions.get(node.name)
+        row = self.registry.function(node.name)
         args = list(node.args)
         if row is None:
             if node.name in self.registry.aggregates and id(node) not in self._assigned:

@@ -21,6 +21,7 @@ from pytrace.sema.fold import FoldContext, Folder, separate_probes
 from pytrace.sema.imports import with_imports
 from pytrace.sema.infer import Inference, declare_maps, declare_subprograms
 from pytrace.sema.mapuse import MapUse
+from pytrace.sema.params import named_parameters
 from pytrace.sema.typenames import TypeScope
 from pytrace.sema.unit import Options, Split, Unit
 from pytrace.sema.variables import VariableCheck
@@ -61,6 +62,7 @@ class Analysis:
         self.diagnostics = diagnostics
         self.config: Mapping[str, Any] = {}
         self.scope = TypeScope(target)
+        self.named: Mapping[str, int | str | bool] = {}
 
     def run(self, script: ast.Script, settings: Mapping[str, Any] | None) -> typed.TypedScript:
         """All passes, read from top to bottom."""
@@ -80,6 +82,7 @@ class Analysis:
         self._stop_on_errors()
         units = self._folded(units)
         self._stop_on_errors()
+        self.named = named_parameters(units, self.registry, self.options, self.diagnostics)
         return self._inferred(script, units)
 
     def _stop_on_errors(self) -> None:
@@ -189,6 +192,7 @@ class Analysis:
             scalar=use.scalar,
         )
         inference.bad_access = use.bad
+        inference.named = self.named
         declare_maps(inference, script)
         declare_subprograms(inference, script)
         return inference

@@ -57,7 +57,7 @@ class _Check:
         for node in descendants(script):
             match node:
                 case ast.Call() | ast.Identifier():
-                    row = self.registry.functions.get(node.name) or self.registry.aggregates.get(node.name)
+                    row = self.registry.function(node.name) or self.registry.aggregates.get(node.name)
                     if row is not None and row.unstable:
                         self._feature(node, row.unstable, _setting_of(row.unstable))
                 case ast.TypeInfo():

@@ -151,7 +151,7 @@ class VariableCheck:
             known.assigned = True
 
     def _call(self, node: ast.Call) -> None:
-        row = self.registry.functions.get(node.name)
+        row = self.registry.function(node.name)
         if row is None or len(node.args) == 0:
             self._children(node)
             return
