@@ -1,8 +1,9 @@
 """`-l`: which probes and types there are (spec 03 §7).
 
-Place in the pipeline: beside the compile path, called by the driver.  In: a search text or a script's tree, the rows, the
-Target.  Out: lines on stdout.  What a newcomer would get wrong: matching is textual, on what stands behind the provider,
-with the trailing colon of timers and counters: `software:cs:` is listed for `software:cs*`, not for `software:cs`.
+Place in the pipeline: beside the compile path, called by the driver.  In: a search text or a script's tree, the rows,
+the Target.  Out: lines on stdout.  What a newcomer would get wrong: matching is textual, on what stands behind the
+provider, with the trailing colon of timers and counters: `software:cs:` is listed for `software:cs*`, not for
+`software:cs`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def list_matching(search: str, registry: Registry, target: Target, options: Any)
     """`-l [PATTERN[,PATTERN]]`.  `options`: the command's `Options` (verbose, pid, warning_level).  The exit status."""
     if "." in search and ":" not in search and "*" not in search and not os.path.exists(search):
         warn(
-            f"It appears that '{search}' is a filename but the file does not exist. Treating '{search}' as a search pattern.",
+            f"It appears that '{search}' is a filename but the file does not exist. Treating '{search}' as a search "
+            "pattern.",
             options,
         )
     for part in search.split(",") or [""]:
@@ -68,9 +70,7 @@ def _rows(provider: str, parts: list[str], registry: Registry, options: Any) -> 
     narrow = options.pid is not None or (parts[0] and not has_wildcard(parts[0]) and os.path.exists(parts[0]))
     matches = matcher(provider or "*")
     rows = [
-        row
-        for row in registry.probes.values()
-        if row.listable and (narrow or not row.user_space) and matches(row.name)
+        row for row in registry.probes.values() if row.listable and (narrow or not row.user_space) and matches(row.name)
     ]
     return sorted(rows, key=lambda row: row.name)
 
@@ -94,9 +94,7 @@ class Listed:
         warn(message, self._options)
 
 
-def list_of_script(
-    tree: ast.Script, registry: Registry, target: Target, options: Any, diagnostics: Diagnostics
-) -> int:
+def list_of_script(tree: ast.Script, registry: Registry, target: Target, options: Any, diagnostics: Diagnostics) -> int:
     """`-l script.bt`, `-l -e PROGRAM`: the attach points of a script, expanded, each function by itself."""
     from pytrace.grammar import ast
     from pytrace.sema.attach import AttachOptions, expand_probes

@@ -116,6 +116,14 @@ class Target(Protocol):
         """(module, name) of every traceable function (available_filter_functions, --traceable-functions)."""
         ...
 
+    def traceable_modules(self, name: str) -> list[str]:
+        """The modules ("vmlinux" too) in which a function of that name can be traced, sorted."""
+        ...
+
+    def bpf_programs(self) -> Iterable[tuple[int, str]]:
+        """(id, name) of the loaded BPF programs that have BTF, subprograms included."""
+        ...
+
     def traceable_problem(self) -> str:
         """The warning to print when that list cannot be read, "" if it can."""
         ...
@@ -150,6 +158,14 @@ class Target(Protocol):
 
     def kernel_symbol(self, name: str) -> int | None:
         """The address of a kernel symbol."""
+        ...
+
+    def has_kernel_variable(self, name: str) -> bool:
+        """Whether BTF has a variable of that name (it has the per-CPU ones)."""
+        ...
+
+    def cgroup_id(self, path: str) -> int | None:
+        """The id of the cgroup (version 2) at a path."""
         ...
 
     def feature(self, name: str) -> bool | None:
@@ -204,6 +220,10 @@ class Target(Protocol):
         ...
 
     def usdt_notes(self, path: str) -> list[UsdtNote]: ...
+
+    def has_dwarf(self, path: str) -> bool:
+        """Whether there is debug information for a program, looking at its sections only."""
+        ...
 
     def dwarf_function(self, path: str, name: str) -> Function | None:
         """Parameters and types from debug information, None without it."""

@@ -1,8 +1,8 @@
 """Which file a uprobe's or USDT probe's target means: paths, PATH, globs, library names, what a process has mapped.
 
-Place in the pipeline: below `runtime.machine`.  In: the target as written, the PID of -p.  Out: paths that can be opened
-from here.  What a newcomer would get wrong: a process in another mount namespace has other files under the same names;
-its paths are reached through /proc/PID/root.
+Place in the pipeline: below `runtime.machine`.  In: the target as written, the PID of -p.  Out: paths that can be
+opened from here.  What a newcomer would get wrong: a process in another mount namespace has other files under the
+same names; its paths are reached through /proc/PID/root.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def library(name: str, pid: int | None) -> str | None:
     if pid is not None:
         for path in mapped(pid, through=False):
             base = path.rpartition("/")[2]
-            if base.startswith(stem) or base.startswith(name + "-"):
+            if base.startswith((stem, name + "-")):
                 return path
     return next((path for soname, path in linker_cache() if soname.startswith(stem)), None)
 

@@ -1,10 +1,10 @@
 """BTF, the kernel's own description of its types, as our types.
 
 Place in the pipeline: below `runtime.machine`, which answers the compiler's questions with it; the loader asks it for
-the ids of functions.  In: /sys/kernel/btf (or the file named by BPFTRACE_BTF).  Out: `types.Type` values whose structs
-are resolved on demand, functions, C declarations.  What a newcomer would get wrong: nothing here walks the 150,000
-types in Python.  libbpf knows where a type id lies (0.6 µs a question); a name is found by searching the string table
-and then the types for its offset, both at the speed of memory, and the id by bisection.
+the ids of functions.  In: /sys/kernel/btf (or the file named by BPFTRACE_BTF).  Out: `types.Type` values whose
+structs are resolved on demand, functions, C declarations.  What a newcomer would get wrong: nothing here walks the
+150,000 types in Python.  libbpf knows where a type id lies (0.6 µs a question); a name is found by searching the
+string table and then the types for its offset, both at the speed of memory, and the id by bisection.
 """
 
 from __future__ import annotations
@@ -86,13 +86,12 @@ class BtfObject:
         """The offset under which types refer to `name`; BTF has each string once."""
         found = self.data.find(b"\0" + name.encode("latin-1") + b"\0", self._string_at)
         if found >= 0:
-            return found + 1 - self._string_at + self._string_base
-        base: BtfObject | None = self.base
-        return base._string_offset(name) if base else None
+            return int(found + 1 - self._string_at + self._string_base)
+        return self.base._string_offset(name) if self.base else None
 
     # look-up ----------------------------------------------------------------
     def _references(self, name: str) -> Iterator[tuple[int, int]]:
-        """(type id, offset) of every place in the records that holds the name `name`, as a record's own or a member's."""
+        """(type id, offset) of every place in the records that holds `name`, as a record's own or a member's."""
         offset = self._string_offset(name)
         if offset is None:
             return
@@ -350,7 +349,7 @@ class Btf:
         return [f for f in found if f is not None]
 
     def iterator_names(self) -> list[str]:
-        """What iterators there are: each has a `struct bpf_iter__NAME` for its context (6.3 added __safe_trusted twins)."""
+        """What iterators there are: each has a `struct bpf_iter__NAME` (6.3 added __safe_trusted twins)."""
         found = set()
         for btf in self.objects():
             for _, kind, name, _ in btf.walk():

@@ -1,8 +1,9 @@
 """BTF types by pattern, as names or as C definitions, for `-l 'struct X'`.
 
-Place in the pipeline: under `runtime.machine`.  In: `struct in_*`.  Out: (module, text), sorted by text.  What a newcomer
-would get wrong: libbpf writes what a definition needs before it, so a dump of one type holds several, and only those
-whose heads match are wanted; the same definition in several modules is shown once, for vmlinux if it is there.
+Place in the pipeline: under `runtime.machine`.  In: `struct in_*`.  Out: (module, text), sorted by text.  What a
+newcomer would get wrong: libbpf writes what a definition needs before it, so a dump of one type holds several, and
+only those whose heads match are wanted; the same definition in several modules is shown once, for vmlinux if it is
+there.
 """
 
 from __future__ import annotations

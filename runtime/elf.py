@@ -21,6 +21,7 @@ _PHDR = Struct("<IIQQQQQQ")
 _SYM = Struct("<IBBHQQ")
 _SHT_SYMTAB, _SHT_NOTE, _SHT_DYNSYM = 2, 7, 11
 _PT_LOAD, _PF_X = 1, 1
+_SHF_COMPRESSED = 0x800
 _STT_OBJECT, _STT_FUNC, _STT_GNU_IFUNC = 1, 2, 10
 FUNCTIONS = frozenset((_STT_FUNC, _STT_GNU_IFUNC))
 FUNCTIONS_AND_OBJECTS = FUNCTIONS | {_STT_OBJECT}
@@ -36,6 +37,7 @@ class Section:
     offset: int
     size: int
     link: int
+    flags: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,13 @@ class ElfFile:
 
     def _read_sections(self) -> list[Section]:
         rows = [
-            _SHDR.unpack_from(self.data, self._sh_at + n * self._sh_size) for n in range(self._sh_count if self._sh_at else 0)
+            _SHDR.unpack_from(self.data, self._sh_at + n * self._sh_size)
+            for n in range(self._sh_count if self._sh_at else 0)
         ]
         if not rows:
             return []
         names = rows[self._sh_names][4] if self._sh_names < len(rows) else 0
-        return [Section(self._string(names + r[0]), r[1], r[3], r[4], r[5], r[6]) for r in rows]
+        return [Section(self._string(names + r[0]), r[1], r[3], r[4], r[5], r[6], r[2]) for r in rows]
 
     def _read_segments(self) -> list[Segment]:
         rows = (_PHDR.unpack_from(self.data, self._ph_at + n * self._ph_size) for n in range(self._ph_count))
@@ -94,9 +97,16 @@ class ElfFile:
     def section(self, name: str) -> Section | None:
         return next((s for s in self.sections if s.name == name), None)
 
-    def bytes_of(self, section: Section) -> bytes:
-        """A section's bytes; empty for one without (SHT_NOBITS)."""
-        return b"" if section.type == 8 else self.data[section.offset : section.offset + section.size]
+    def bytes_of(self, section: Section, decompress: bool = False) -> bytes:
+        """A section's bytes; empty for one without (SHT_NOBITS).  `decompress`: undo SHF_COMPRESSED (zlib)."""
+        if section.type == 8:
+            return b""
+        raw = self.data[section.offset : section.offset + section.size]
+        if decompress and section.flags & _SHF_COMPRESSED and unpack_from("<I", raw)[0] == 1:
+            from zlib import decompress as inflate
+
+            return inflate(raw[24:])
+        return raw
 
     def offset_of(self, address: int) -> int:
         """The file offset of a virtual address in an executable segment, 0 if it lies in none."""
@@ -156,7 +166,11 @@ class ElfFile:
             name_size, size, kind = unpack_from("<III", data, at)
             name_at = at + 12
             text_at = name_at + (name_size + 3) // 4 * 4
-            yield data[name_at : name_at + name_size].rstrip(b"\0").decode("latin-1"), kind, data[text_at : text_at + size]
+            yield (
+                data[name_at : name_at + name_size].rstrip(b"\0").decode("latin-1"),
+                kind,
+                data[text_at : text_at + size],
+            )
             at = text_at + (size + 3) // 4 * 4
 
     def build_id(self) -> str:
@@ -181,9 +195,13 @@ def elf_type(path: str) -> int | None:
     return int.from_bytes(head[16:18], "big" if head[5] == 2 else "little")
 
 
-def debug_file(elf: ElfFile) -> ElfFile | None:
-    """The separate file with the symbols that were stripped off: by build id, then by .gnu_debuglink (GDB's rules)."""
-    for path in _debug_paths(elf):
+def debug_file(elf: ElfFile, folders: str = "") -> ElfFile | None:
+    """The separate file with what was stripped off: by build id, then by .gnu_debuglink (GDB's rules).
+
+    `folders`: more places to look in, separated by colons; a leading `+` (check the CRC) is accepted.
+    """
+    places = (*(f for f in folders.lstrip("+").split(":") if f.startswith("/")), *DEBUG_DIRECTORIES)
+    for path in _debug_paths(elf, places):
         if os.path.isfile(path):
             try:
                 return ElfFile(path)
@@ -192,15 +210,19 @@ def debug_file(elf: ElfFile) -> ElfFile | None:
     return None
 
 
-def _debug_paths(elf: ElfFile) -> Iterator[str]:
+def _debug_paths(elf: ElfFile, places: tuple[str, ...]) -> Iterator[str]:
     build_id = elf.build_id()
     if build_id:
-        for directory in DEBUG_DIRECTORIES:
+        for directory in places:
             yield f"{directory}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
     link = elf.section(".gnu_debuglink")
     if link is not None:
         name = elf.bytes_of(link).split(b"\0", 1)[0].decode("latin-1")
         folder = os.path.dirname(os.path.realpath(elf.path))
         if name:
-            candidates = [f"{folder}/{name}", f"{folder}/.debug/{name}", *(f"{d}{folder}/{name}" for d in DEBUG_DIRECTORIES)]
+            candidates = [
+                f"{folder}/{name}",
+                f"{folder}/.debug/{name}",
+                *(f"{d}{folder}/{name}" for d in places),
+            ]
             yield from (c for c in candidates if os.path.realpath(c) != os.path.realpath(elf.path))

@@ -1,9 +1,9 @@
 """What the running kernel can do, found by trying it with the smallest program that shows it.
 
-Place in the pipeline: under `runtime.machine` (`Target.feature`) and the `--info` report.  In: a feature's name.  Out: True,
-False, or None when it could not be told (no privileges, an error that has other causes).  What a newcomer would get
-wrong: kernel versions are never compared; distributions move features between versions.  Each probe is made once,
-when it is first asked for, and costs some 50 microseconds.
+Place in the pipeline: under `runtime.machine` (`Target.feature`) and the `--info` report.  In: a feature's name.
+Out: True, False, or None when it could not be told (no privileges, an error that has other causes).  What a newcomer
+would get wrong: kernel versions are never compared; distributions move features between versions.  Each probe is made
+once, when it is first asked for, and costs some 50 microseconds.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Features:
         )
         return kernel.prog_load(load)[0]
 
-    def _loads(self, program_type: str, insns: bytes = _RETURN_ZERO, attach_type: str = "", btf_id: int = 0) -> bool | None:
+    def _loads(
+        self, program_type: str, insns: bytes = _RETURN_ZERO, attach_type: str = "", btf_id: int = 0
+    ) -> bool | None:
         try:
             os.close(self._load(program_type, insns, attach_type, btf_id))
         except OSError as error:
@@ -83,7 +85,11 @@ class Features:
     def _helper(self, number: int, program_type: str) -> bool | None:
         """Whether the verifier knows a helper: a call without arguments is refused, but with another text."""
         load = ProgramLoad(
-            abi.PROGRAM_TYPES[program_type], insn(_CALL, imm=number) + _RETURN_ZERO, name="feature", log_level=1, log_size=4096
+            abi.PROGRAM_TYPES[program_type],
+            insn(_CALL, imm=number) + _RETURN_ZERO,
+            name="feature",
+            log_level=1,
+            log_size=4096,
         )
         try:
             os.close(kernel.prog_load(load)[0])
@@ -91,7 +97,9 @@ class Features:
             log = str(getattr(error, "log", ""))
             if not log:
                 return _verdict(error)
-            return not any(text in log for text in ("invalid func ", "unknown func ", "program of this type cannot use helper"))
+            return not any(
+                text in log for text in ("invalid func ", "unknown func ", "program of this type cannot use helper")
+            )
         return True
 
     def _tracing(self, function: str, attach_type: str) -> bool | None:
@@ -113,7 +121,9 @@ class Features:
         return self._link("trace_kprobe_multi", lambda fd: kernel.link_kprobe_multi(fd, ["ksys_read"]), None)
 
     def kprobe_session(self) -> bool | None:
-        return self._link("trace_kprobe_session", lambda fd: kernel.link_kprobe_multi(fd, ["ksys_read"], session=True), None)
+        return self._link(
+            "trace_kprobe_session", lambda fd: kernel.link_kprobe_multi(fd, ["ksys_read"], session=True), None
+        )
 
     def uprobe_multi(self) -> bool | None:
         """A folder cannot be probed: a kernel that gets as far as looking at the file answers EBADF."""
@@ -162,12 +172,19 @@ class Features:
         return True
 
     def module_btf(self) -> bool | None:
-        return os.path.isdir("/sys/kernel/btf") and kernel.next_id(abi.BTF_GET_NEXT_ID, 0) is not None
+        return os.path.isdir("/sys/kernel/btf") and kernel.next_id(abi.BTF_GET_NEXT_ID, 1) is not None
 
     def cpu_v4(self) -> bool | None:
         """The instructions of BPF CPU version 4: a sign-extending move (Linux 6.6)."""
         insns = insn(_MOV64_IMM, 1) + insn(_MOV64_REG, 0, 1, off=8) + insn(_EXIT)
         return self._loads("raw_tracepoint", insns)
+
+    def initial_pid_namespace(self) -> bool | None:
+        """Whether this process is in the initial PID namespace: its inode is fixed (PROC_PID_INIT_INO, proc_ns.h)."""
+        try:
+            return kernel.pid_namespace()[1] == 0xEFFF_FFFC
+        except OSError:
+            return None
 
     def fentry(self) -> bool | None:
         return self._tracing("ksys_read", "trace_fentry")
@@ -194,6 +211,7 @@ _PROBES: dict[str, Callable[[Features], bool | None]] = {
     "dpath": Features.dpath,
     "module_btf": Features.module_btf,
     "cpu_v4": Features.cpu_v4,
+    "initial_pid_namespace": Features.initial_pid_namespace,
     "fentry": Features.fentry,
     "iter": Features.iterators,
 }

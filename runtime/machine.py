@@ -1,9 +1,9 @@
 """The live Target: what the compiler may ask about this machine.
 
-Place in the pipeline: handed to sema, the rows and the listing by the driver.  In: names.  Out: types, formats, symbols,
-features.  What a newcomer would get wrong: every answer that depends on more than the kernel's build is noted by its
-identity (`fingerprint`), or the compile cache would serve a wrong Program later; and nothing is read before it is
-asked for, BTF (25 ms) least of all.
+Place in the pipeline: handed to sema, the rows and the listing by the driver.  In: names.  Out: types, formats,
+symbols, features.  What a newcomer would get wrong: every answer that depends on more than the kernel's build is
+noted by its identity (`fingerprint`), or the compile cache would serve a wrong Program later; and nothing is read
+before it is asked for, BTF (25 ms) least of all.
 """
 
 from __future__ import annotations
@@ -106,19 +106,32 @@ class Machine:
         return self.btf.functions(name, module, declarations=True) if self.btf else []
 
     @cached_property
-    def _traceable(self) -> list[tuple[str, str]] | None:
+    def _traceable(self) -> str | None:
         path = self._traceable_file
         if path:
             self._note(identity.file(path))
         else:
             self._note(identity.listing("/sys/module"))
         try:
-            return tracefs.traceable_functions(path)
+            return tracefs.traceable_text(path)
         except MachineError:
             return None
 
+    @cached_property
+    def _function_list(self) -> list[tuple[str, str]]:
+        return tracefs.traceable_functions(self._traceable or "")
+
     def functions(self) -> Iterable[tuple[str, str]]:
-        return self._traceable or ()
+        return self._function_list
+
+    def traceable_modules(self, name: str) -> list[str]:
+        return tracefs.traceable_modules(self._traceable, name) if self._traceable else []
+
+    def bpf_programs(self) -> Iterable[tuple[int, str]]:
+        from pytrace.runtime.programs import loaded
+
+        self._note(identity.never())
+        return loaded()
 
     def traceable_problem(self) -> str:
         """The warning to print when the list of traceable functions cannot be read, "" if it can."""
@@ -126,16 +139,16 @@ class Machine:
             return ""
         path = self._traceable_file or "/sys/kernel/tracing/available_filter_functions"
         return (
-            f"Could not read functions from {path}. If this is expected, use --traceable-functions to set this path manually. "
-            "This file is needed in order to determine which functions can safely be traced without causing issues in the "
-            "kernel."
+            f"Could not read functions from {path}. If this is expected, use --traceable-functions to set this path "
+            "manually. This file is needed in order to determine which functions can safely be traced without causing "
+            "issues in the kernel."
         )
 
     def btf_functions(self) -> Iterable[tuple[str, str]]:
         return self.btf.function_names() if self.btf else ()
 
     def kfunc_allowed(self, name: str, program_type: str) -> bool:
-        """Whether the kernel has function `name` for programs and lets such a type call it, as far as it can be told."""
+        """Whether the kernel has function `name` and lets such programs call it, as far as it can be told."""
         if self.btf is None or self.btf.find_func_id(name, "vmlinux") is None:
             return False
         return program_type in ("tracing", "lsm", "syscall")
@@ -209,6 +222,19 @@ class Machine:
         """Through /proc/kallsyms (50 ms the first time)."""
         self._note(identity.boot())
         return self._symbols.get(name)
+
+    def has_kernel_variable(self, name: str) -> bool:
+        from pytrace.runtime.btf import VAR
+
+        return self.btf is not None and self.btf.find_func_id(name, "vmlinux", VAR) is not None
+
+    def cgroup_id(self, path: str) -> int | None:
+        """A cgroup's id is the inode number of its folder."""
+        self._note(identity.file(path))
+        try:
+            return os.stat(path).st_ino
+        except OSError:
+            return None
 
     @cached_property
     def _symbols(self) -> dict[str, int]:
@@ -331,6 +357,11 @@ class Machine:
         for file in self._open(path):
             return notes(file)
         return []
+
+    def has_dwarf(self, path: str) -> bool:
+        from pytrace.runtime import dwarf
+
+        return dwarf.available(path, self._debuginfo)
 
     def dwarf_function(self, path: str, name: str) -> Function | None:
         from pytrace.runtime import dwarf

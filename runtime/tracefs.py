@@ -60,18 +60,36 @@ def tracepoints() -> list[tuple[str, str]]:
     return rows
 
 
-def traceable_functions(path: str = "") -> list[tuple[str, str]]:
-    """(module, function) of the kernel's list (or of `path`, --traceable-functions), in its order.
+def traceable_text(path: str = "") -> str:
+    """The kernel's list of traceable functions, or `path` (--traceable-functions): lines `name` or `name [module]`.
 
-    Raises MachineError when the list cannot be read; some kernels refuse it even to root.
+    Raises MachineError when it cannot be read; some kernels refuse it even to root.
     """
-    name = path or root() + "/available_filter_functions"
+    return _read(path or root() + "/available_filter_functions")
+
+
+def traceable_functions(text: str) -> list[tuple[str, str]]:
+    """(module, function) of such a list, in its order."""
     rows = []
-    for line in _read(name).split("\n"):
+    for line in text.split("\n"):
         if line:
             function, _, rest = line.partition(" [")
             rows.append((rest[:-1] if rest else "vmlinux", function))
     return rows
+
+
+def traceable_modules(text: str, name: str) -> list[str]:
+    """The modules in which `name` is listed, found without taking the list apart."""
+    found, text = set(), "\n" + text + "\n"
+    at = text.find(f"\n{name}")
+    while at >= 0:
+        rest = text[at + 1 + len(name) : text.index("\n", at + 1)]
+        if not rest:
+            found.add("vmlinux")
+        elif rest.startswith(" ["):
+            found.add(rest[2:-1])
+        at = text.find(f"\n{name}", at + 1)
+    return sorted(found)
 
 
 def format_path(category: str, event: str) -> str:

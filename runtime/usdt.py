@@ -1,8 +1,8 @@
 """USDT probes: the notes that `DTRACE_PROBE` leaves in a binary.
 
-Place in the pipeline: under `runtime.machine`.  In: an ELF file.  Out: `UsdtNote`s with file offsets.  What a newcomer would
-get wrong: addresses in the notes are those of link time; when the file was prelinked, the recorded address of
-`.stapsdt.base` tells by how much they have moved.  Source: systemtap's sys/sdt.h.
+Place in the pipeline: under `runtime.machine`.  In: an ELF file.  Out: `UsdtNote`s with file offsets.  What a
+newcomer would get wrong: addresses in the notes are those of link time; when the file was prelinked, the recorded
+address of `.stapsdt.base` tells by how much they have moved.  Source: systemtap's sys/sdt.h.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The lengths of x86_64 instructions, to tell whether a probe's offset is the start of one.
 
-Place in the pipeline: under `runtime.machine`, for `uprobe:BINARY:FUNCTION+OFFSET`.  In: a function's bytes.  Out: whether an
-instruction begins at an offset.  What a newcomer would get wrong: this decodes lengths only, by which opcodes have a
-ModRM byte and an immediate (Intel SDM volume 2, appendix A); an encoding that it does not know gives None, never a guess.
+Place in the pipeline: under `runtime.machine`, for `uprobe:BINARY:FUNCTION+OFFSET`.  In: a function's bytes.  Out:
+whether an instruction begins at an offset.  What a newcomer would get wrong: this decodes lengths only, by which
+opcodes have a ModRM byte and an immediate (Intel SDM volume 2, appendix A); an encoding that it does not know gives
+None, never a guess.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def _ranges(*parts: int | tuple[int, int]) -> frozenset[int]:
 _ARITHMETIC = [row + n for row in range(0x00, 0x40, 8) for n in range(4)]
 _MODRM_1 = _ranges(*_ARITHMETIC, 0x63, 0x69, 0x6B, (0x80, 0x8F), (0xC0, 0xC1), (0xC6, 0xC7), (0xD0, 0xD3), (0xD8, 0xDF),
                    0xF6, 0xF7, 0xFE, 0xFF)  # fmt: skip
-_IMM8_1 = _ranges(*(row + 4 for row in range(0, 0x40, 8)), 0x6A, 0x6B, (0x70, 0x7F), 0x80, 0x82, 0x83, 0xA8, (0xB0, 0xB7),
-                  0xC0, 0xC1, 0xC6, 0xCD, 0xD4, 0xD5, (0xE0, 0xE7), 0xEB)  # fmt: skip
+_IMM8_1 = _ranges(*(row + 4 for row in range(0, 0x40, 8)), 0x6A, 0x6B, (0x70, 0x7F), 0x80, 0x82, 0x83, 0xA8,
+                  (0xB0, 0xB7), 0xC0, 0xC1, 0xC6, 0xCD, 0xD4, 0xD5, (0xE0, 0xE7), 0xEB)  # fmt: skip
 _IMM32_1 = _ranges(*(row + 5 for row in range(0, 0x40, 8)), 0x68, 0x69, 0x81, 0xA9, 0xC7)
 """Immediates of 4 bytes, 2 with the operand-size prefix."""
 _INVALID_1 = _ranges(0x06, 0x07, 0x0E, 0x16, 0x17, 0x1E, 0x1F, 0x27, 0x2F, 0x37, 0x3F, 0x60, 0x61, 0x82, 0x9A, 0xCE,
@@ -32,7 +33,7 @@ _IMM8_2 = _ranges((0x70, 0x73), 0xA4, 0xAC, 0xBA, 0xC2, (0xC4, 0xC6))
 
 
 def boundary(code: bytes, offset: int) -> bool | None:
-    """Whether an instruction begins `offset` bytes into `code`, which begins with one; None: could not decode that far."""
+    """Whether an instruction begins `offset` bytes into `code`; None: could not decode that far."""
     at = 0
     while at < offset:
         length = instruction_length(code, at)

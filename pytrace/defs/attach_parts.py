@@ -1,9 +1,9 @@
 """What the probe rows share in reading attach points: part counts, numbers, offsets.
 
-Place in the pipeline: under `defs.probes`, called by their `parse` hooks.  In: parts as `sema.attach.split` gives them.
-Out: numbers, or None after an error was reported.  What a newcomer would get wrong: numbers are read as literals of the
-language (`1_000`, `5ms`, `1e6`, `0x10`), and a minus sign wraps around as strtoull(3) does, so a row that takes positive
-numbers must look at `as_signed`.
+Place in the pipeline: under `defs.probes`, called by their `parse` hooks.  In: parts as `sema.attach.split` gives
+them. Out: numbers, or None after an error was reported.  What a newcomer would get wrong: numbers are read as
+literals of the language (`1_000`, `5ms`, `1e6`, `0x10`), and a minus sign wraps around as strtoull(3) does, so a row
+that takes positive numbers must look at `as_signed`.
 """
 
 from __future__ import annotations
@@ -66,5 +66,3 @@ def function_or_address(site: AttachSite, pattern: Pattern, text: str, allow_off
     else:
         pattern.function = text
     return True
-
-

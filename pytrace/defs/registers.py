@@ -1,9 +1,9 @@
 """The registers of a probed program, and where the calling convention puts arguments and results (x86_64).
 
-Place in the pipeline: under the rows that read `struct pt_regs` (argN, retval, reg()).  In: names.  Out: byte offsets in
-what the kernel hands to the program.  What a newcomer would get wrong: perf programs get `struct bpf_perf_event_data`,
-which begins with the same registers, so the offsets hold there too.
-Source: arch/x86/include/uapi/asm/ptrace.h; System V AMD64 ABI, section 3.2.3.
+Place in the pipeline: under the rows that read `struct pt_regs` (argN, retval, reg()).  In: names.  Out: byte offsets
+in what the kernel hands to the program.  What a newcomer would get wrong: perf programs get `struct
+bpf_perf_event_data`, which begins with the same registers, so the offsets hold there too. Source:
+arch/x86/include/uapi/asm/ptrace.h; System V AMD64 ABI, section 3.2.3.
 """
 
 from __future__ import annotations

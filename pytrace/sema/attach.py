@@ -1,9 +1,10 @@
 """Attach points: from raw text to concrete `registry.AttachPoint`s, all patterns expanded.
 
-Place in the pipeline: early in sema, before types are inferred (what `args` is depends on it); `listing` uses it too.  In:
-the probes of the syntax tree, the rows, the options.  Out: for each probe its attach points; what is wrong with them goes
-into the diagnostics.  What a newcomer would get wrong: reading, checking and expanding are three steps over the *whole*
-script, and a step is not begun when the one before found errors: that decides which messages a user sees together.
+Place in the pipeline: early in sema, before types are inferred (what `args` is depends on it); `listing` uses it too.
+In: the probes of the syntax tree, the rows, the options.  Out: for each probe its attach points; what is wrong with
+them goes into the diagnostics.  What a newcomer would get wrong: reading, checking and expanding are three steps over
+the *whole* script, and a step is not begun when the one before found errors: that decides which messages a user sees
+together.
 """
 
 from __future__ import annotations
@@ -191,7 +192,7 @@ class Reading:
     ) -> bool:
         """Whether the attach point is one of a known provider, well formed or not."""
         provider = parts[0]
-        name, equals, rest = provider.partition("=")
+        _, equals, rest = provider.partition("=")
         if equals and rest:
             provider = rest  # `name=provider:…`; the name is reserved
         if has_wildcard(provider):
@@ -210,21 +211,24 @@ class Reading:
             return True
         if site.skip_invalid and len(parts) - 1 not in row.parts:
             return False
+        if "traceable" in row.features and not self._shared.setdefault("traceable", False):
+            self._shared["traceable"] = True
+            problem = self.options.target.traceable_problem()
+            if problem:
+                self.diagnostics.warning(problem)
         pattern = row.parse(site, parts[1:])
         if pattern is not None:
             found.patterns.append((site, pattern))
         return True
 
     def _providers(self, pattern: str, parts: list[str]) -> list[ProbeDef]:
-        """The listable providers that a provider with a wildcard means: of the kernel, or with -p or a path of user space."""
+        """The listable providers that a wildcard means: the kernel's, or with -p or a path those of user space."""
         user = self.options.pid is not None or (len(parts) > 1 and "/" in parts[1])
         matches = matcher("*" if len(parts) == 1 else pattern)
         rows = [r for r in self.registry.probes.values() if r.listable and r.user_space == user and matches(r.name)]
         return sorted(rows, key=lambda r: r.name)
 
-    def _site(
-        self, span: Span, separate: bool, siblings: dict[str, Any], skip_invalid: bool = False
-    ) -> AttachSite:
+    def _site(self, span: Span, separate: bool, siblings: dict[str, Any], skip_invalid: bool = False) -> AttachSite:
         options = self.options
         return AttachSite(
             target=options.target,
@@ -285,20 +289,22 @@ class Reading:
         limit = int(self.options.config.get("max_bpf_progs", 1024))
         if self._programs > limit:
             site.error(
-                f"Your program is trying to generate more than {self._programs} BPF programs, which exceeds the current "
-                f"limit of {limit}",
+                f"Your program is trying to generate more than {self._programs} BPF programs, which exceeds the "
+                f"current limit of {limit}",
                 hints=("You can increase the limit through the BPFTRACE_MAX_BPF_PROGS environment variable.",),
             )
 
     def _no_attach_points(self, span: Span) -> None:
         if self.missing == "error":
             self.diagnostics.error(
-                "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'.",
+                "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to "
+                "'warn'.",
                 span,
             )
         elif self.missing == "warn":
             self.diagnostics.warning(
-                "Probe has no valid attach points. It is being removed which may cause issues with program behavior.", span
+                "Probe has no valid attach points. It is being removed which may cause issues with program behavior.",
+                span,
             )
 
     def _filtered(self, probes: list[ExpandedProbe]) -> list[ExpandedProbe]:
@@ -312,7 +318,9 @@ class Reading:
             raise UsageError(f"Invalid probe filter regex: {problem}", exit_status=255) from None
         kept = []
         for probe in probes:
-            points = tuple(p for p in probe.attach_points if p.provider.phase in ("begin", "end") or wanted.search(p.name))
+            points = tuple(
+                p for p in probe.attach_points if p.provider.phase in ("begin", "end") or wanted.search(p.name)
+            )
             if points:
                 kept.append(ExpandedProbe(probe.probe, points))
         return kept
@@ -324,9 +332,9 @@ def check_probe_limit(points: Iterable[AttachPoint], config: Mapping[str, Any], 
     limit = int(config.get("max_probes", 1024))
     if number > limit:
         diagnostics.error(
-            f"Can't attach to {number} probes because it exceeds the current limit of {limit} probes.\nYou can increase the "
-            "limit through the BPFTRACE_MAX_PROBES environment variable, but BE CAREFUL since a high number of probes "
-            "attached can cause your system to crash."
+            f"Can't attach to {number} probes because it exceeds the current limit of {limit} probes.\n"
+            "You can increase the limit through the BPFTRACE_MAX_PROBES environment variable, but BE CAREFUL since a "
+            "high number of probes attached can cause your system to crash."
         )
 
 

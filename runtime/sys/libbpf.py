@@ -63,7 +63,7 @@ class Library:
     def parse_split(self, path: str, base: int) -> int | None:
         return self._handle(self.lib.btf__parse_split(path.encode(), base))
 
-    def load_split(self, object_id: int, base: int) -> int | None:
+    def load_split(self, object_id: int, base: int | None) -> int | None:
         """The BTF that the kernel has under `object_id`, on top of `base`."""
         return self._handle(self.lib.btf__load_from_kernel_by_id_split(object_id, base))
 

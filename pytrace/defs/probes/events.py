@@ -1,7 +1,7 @@
 """software and hardware: the counters of perf_event_open(2) (spec 03 §4).
 
-Place in the pipeline: rows of the probes table.  In: `software:cs:100`, `hardware:cache-misses`.  Out: attach points with
-`type` and `config` of struct perf_event_attr and the number of events between two firings as `period`.  What a
+Place in the pipeline: rows of the probes table.  In: `software:cs:100`, `hardware:cache-misses`.  Out: attach points
+with `type` and `config` of struct perf_event_attr and the number of events between two firings as `period`.  What a
 newcomer would get wrong: the alias that the user wrote stays in the canonical name.
 """
 
@@ -107,7 +107,9 @@ def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
     return attach_perf_event(session, p["type"], p["config"], program, period=p["period"], pid=session.target_pid)
 
 
-def _list(name: str, events: Mapping[str, Event]) -> Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]]:
+def _list(
+    name: str, events: Mapping[str, Event]
+) -> Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]]:
     def listing(target: Target, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
         matches = matcher(":".join(parts) or "*")
         names = [n for n, e in events.items()] + [e.alias for e in events.values() if e.alias]

@@ -1,8 +1,9 @@
 """rawtracepoint: the kernel's static events with the arguments of their calls (spec 03 §4).
 
-Place in the pipeline: a row of the probes table.  In: `rawtracepoint[:module]:event`.  Out: attach points whose `args` come
-from BTF.  What a newcomer would get wrong: both program types that can do it see the same context, 8 bytes for each
-argument; `tracing` is preferred because it may call more helpers, but some kernels refuse that type as a whole.
+Place in the pipeline: a row of the probes table.  In: `rawtracepoint[:module]:event`.  Out: attach points whose
+`args` come from BTF.  What a newcomer would get wrong: both program types that can do it see the same context, 8
+bytes for each argument; `tracing` is preferred because it may call more helpers, but some kernels refuse that type as
+a whole.
 """
 
 from __future__ import annotations

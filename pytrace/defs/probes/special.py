@@ -1,8 +1,8 @@
 """begin, end and self: probes that the runtime itself fires (spec 03 §2).
 
-Place in the pipeline: rows of the probes table.  In: `begin`, `end`, `self:signal:SIGUSR1`.  Out: attach points without
-any kernel event: raw tracepoint programs run with BPF_PROG_TEST_RUN.  What a newcomer would get wrong: they have no
-`attach` hook; the session runs them by their `phase`.
+Place in the pipeline: rows of the probes table.  In: `begin`, `end`, `self:signal:SIGUSR1`.  Out: attach points
+without any kernel event: raw tracepoint programs run with BPF_PROG_TEST_RUN.  What a newcomer would get wrong: they
+have no `attach` hook; the session runs them by their `phase`.
 """
 
 from __future__ import annotations

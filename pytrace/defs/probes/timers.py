@@ -1,8 +1,9 @@
 """interval and profile: timers on one CPU and on every CPU (spec 03 §4).
 
-Place in the pipeline: rows of the probes table.  In: `interval:s:1`, `profile:hz:99`, `interval:10ms`.  Out: attach points
-with `unit`, `value` and either `period_ns` or `frequency` (per second, as perf_event_open(2) takes it).  What a newcomer
-would get wrong: the short form is in nanoseconds and is shown in microseconds: `interval:10ms` is `interval:us:10000`.
+Place in the pipeline: rows of the probes table.  In: `interval:s:1`, `profile:hz:99`, `interval:10ms`.  Out: attach
+points with `unit`, `value` and either `period_ns` or `frequency` (per second, as perf_event_open(2) takes it).  What
+a newcomer would get wrong: the short form is in nanoseconds and is shown in microseconds: `interval:10ms` is
+`interval:us:10000`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """tracepoint: the kernel's static events, by category and name (spec 03 §4).
 
-Place in the pipeline: a row of the probes table.  In: `tracepoint:sched:sched_switch`, wildcards in both parts.  Out: one
-attach point for each match, its `args` a struct of the record's fields.  What a newcomer would get wrong: the record
-lies in the program's context, so fields are loaded from there without any helper; but the context may be read only with
-constant offsets and aligned accesses, so arrays are copied out before they are indexed or handed to a helper.
+Place in the pipeline: a row of the probes table.  In: `tracepoint:sched:sched_switch`, wildcards in both parts.  Out:
+one attach point for each match, its `args` a struct of the record's fields.  What a newcomer would get wrong: the
+record lies in the program's context, so fields are loaded from there without any helper; but the context may be read
+only with constant offsets and aligned accesses, so arrays are copied out before they are indexed or handed to a
+helper.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """uprobe and uretprobe: functions of programs and libraries (spec 03 §4).
 
-Place in the pipeline: rows of the probes table.  In: `uprobe:/bin/bash:readline+4`, `uprobe:libc:mall*`.  Out: attach points
-with the path and file offset of each place; many places of one file make one multi link where the kernel can.
-What a newcomer would get wrong: what makes a place unfit (an offset behind the function's end, a symbol without a size)
-is found here but refused when attaching (`params["problem"]`), because `missing_probes` decides what follows.
+Place in the pipeline: rows of the probes table.  In: `uprobe:/bin/bash:readline+4`, `uprobe:libc:mall*`.  Out: attach
+points with the path and file offset of each place; many places of one file make one multi link where the kernel can.
+What a newcomer would get wrong: what makes a place unfit (an offset behind the function's end, a symbol without a
+size) is found here but refused when attaching (`params["problem"]`), because `missing_probes` decides what follows.
 """
 
 from __future__ import annotations
@@ -207,11 +207,13 @@ def _single(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     symbol = site.target.elf_symbol_at(pattern.target, pattern.address)
     if symbol is None:
         offset = site.target.elf_offset(pattern.target, pattern.address)
-        problem = f"Could not determine instruction boundary for {pattern.name} (binary appears stripped).{_UNSAFE_HINT}"
+        problem = (
+            f"Could not determine instruction boundary for {pattern.name} (binary appears stripped).{_UNSAFE_HINT}"
+        )
         if site.unsafe:
             site.warning(
-                f"Could not determine instruction boundary for {pattern.name} (binary appears stripped). Misaligned probes "
-                "can lead to tracee crashes!"
+                f"Could not determine instruction boundary for {pattern.name} (binary appears stripped). Misaligned "
+                "probes can lead to tracee crashes!"
             )
         return [_place(site, pattern, offset or pattern.address, "" if site.unsafe else problem)]
     return [_point(site, pattern, symbol, pattern.address - symbol.address)]
@@ -222,8 +224,12 @@ def _point(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, offset: int | 
     shift = pattern.offset if offset is None else offset
     problem = _problem(site, pattern, symbol, shift)
     point = _place(site, pattern, symbol.offset + shift, problem)
-    args = function_args(site.target, pattern.target, symbol.name) if pattern.provider is UPROBE and not shift else None
-    return replace(point, args=args, function=symbol.name)
+    if pattern.provider is not UPROBE:
+        return replace(point, function=symbol.name)
+    if not site.target.has_dwarf(pattern.target):
+        problem = f'Could not parse arguments of "{pattern.name}": no debuginfo found for {pattern.target}'
+        return replace(point, no_args=problem, function=symbol.name)
+    return replace(point, args=function_args(site.target, pattern.target, symbol.name), function=symbol.name)
 
 
 def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) -> str:
@@ -245,7 +251,9 @@ def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) 
     name = pattern.provider.name
     if site.unsafe:
         site.warning(
-            f"Unchecked {name}: {where}" if aligned is None else f"Unsafe {name} in the middle of the instruction: {where}"
+            f"Unchecked {name}: {where}"
+            if aligned is None
+            else f"Unsafe {name} in the middle of the instruction: {where}"
         )
         return ""
     if aligned is None:

@@ -1,0 +1,218 @@
+"""fentry and fexit: kernel functions through BPF trampolines, with typed arguments (spec 03 §4).
+
+Place in the pipeline: rows of the probes table.  In: `fentry:vfs_read`, `fexit:module:func`, `fentry:bpf[:ID]:NAME`.
+Out: attach points whose `args` (and `retval`) come from BTF.  What a newcomer would get wrong: the canonical name
+always has the module, and a name in two modules is an error, because the load needs one BTF id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytrace.defs.attach_parts import unsigned
+from pytrace.defs.probes.rawtracepoint import lower_context_arg, lower_context_word, register_args
+from pytrace.defs.registers import ARGUMENTS
+from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
+from pytrace.target import Function, Target, has_wildcard, matcher
+from pytrace.types import Space, Type
+
+if TYPE_CHECKING:
+    from pytrace.program import ProbeSpec
+
+
+def _parse_fentry(site: AttachSite, parts: list[str]) -> Pattern | None:
+    return _parse(site, FENTRY, parts)
+
+
+def _parse_fexit(site: AttachSite, parts: list[str]) -> Pattern | None:
+    return _parse(site, FEXIT, parts)
+
+
+def _parse(site: AttachSite, row: ProbeDef, parts: list[str]) -> Pattern | None:
+    if len(parts) not in (1, 2, 3):
+        if not site.skip_invalid:
+            site.error(f"{row.name} probe type requires 1 or 3 arguments, found {len(parts)}")
+        return None
+    if parts[0] == "bpf":
+        return _parse_program(site, row, parts)
+    if len(parts) == 3:
+        site.error("Only the 'bpf' variant of this probe supports 4 arguments")
+        return None
+    if len(parts) == 2:
+        return Pattern(row, target=parts[0], function=parts[1])
+    name = parts[0]
+    if has_wildcard(name):
+        return Pattern(row, target="*", function=name)
+    modules = site.target.traceable_modules(name)
+    if len(modules) > 1:
+        site.error(f"ambiguous attach point, please specify module containing the function '{name}'")
+        return None
+    return Pattern(row, target=modules[0] if modules else "", function=name)
+
+
+def _parse_program(site: AttachSite, row: ProbeDef, parts: list[str]) -> Pattern | None:
+    """`bpf:NAME` and `bpf:ID:NAME`: another BPF program."""
+    if len(parts) == 1:
+        site.error("the 'bpf' variant of this probe requires a bpf program name and optional bpf program id")
+        return None
+    pattern = Pattern(row, target="bpf", function=parts[-1])
+    if len(parts) == 3 and parts[1] != "*":
+        number = unsigned(parts[1])
+        if isinstance(number, str):
+            site.error("bpf program id must be a number or '*'")
+            return None
+        pattern.program_id = number
+    return pattern
+
+
+def _check(site: AttachSite, pattern: Pattern) -> None:
+    if not pattern.function:
+        site.error("fentry/fexit should specify a function")
+
+
+def _is_pattern(site: AttachSite, pattern: Pattern) -> bool:
+    if pattern.target == "bpf":
+        return not pattern.program_id or has_wildcard(pattern.function)
+    return has_wildcard(pattern.target) or has_wildcard(pattern.function)
+
+
+def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
+    if pattern.target == "bpf":
+        return _programs(site, pattern)
+    points = []
+    for module, name in _matching(site.target, pattern.target or "*", pattern.function):
+        for found in site.target.function(name, module)[:1]:
+            if len(found.params) <= len(ARGUMENTS):
+                points.append(_point(site, replace(pattern, target=module, function=name), found))
+    return points
+
+
+def _matching(target: Target, module: str, function: str) -> list[tuple[str, str]]:
+    if not has_wildcard(function):
+        return [(m, function) for m in target.traceable_modules(function) if matcher(module)(m)]
+    matches = matcher(f"{module}:{function}")
+    return sorted({(m, f) for m, f in target.functions() if matches(f"{m}:{f}") and ".part." not in f})
+
+
+def _point(site: AttachSite, pattern: Pattern, function: Function) -> AttachPoint:
+    exits = pattern.provider is FEXIT
+    args = register_args(pattern.name, function.params)
+    return AttachPoint(
+        pattern.provider,
+        pattern.name,
+        site.span,
+        {"module": pattern.target, "function": function.name, "retval_offset": args.size},
+        args=args,
+        retval=function.result if exits else None,
+        program_type="tracing",
+        attach_type="trace_fexit" if exits else "trace_fentry",
+        attach_to=function.name,
+        module=pattern.target,
+        function=function.name,
+    )
+
+
+def _programs(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
+    matches = matcher(f"{pattern.program_id or '*'}:{pattern.function}")
+    points = []
+    for number, name in sorted(site.target.bpf_programs()):
+        if not matches(f"{number}:{name}"):
+            continue
+        one = replace(pattern, program_id=number, function=name)
+        exits = pattern.provider is FEXIT
+        points.append(
+            AttachPoint(
+                pattern.provider,
+                one.name,
+                site.span,
+                {"module": "bpf", "function": name, "program_id": number},
+                program_type="tracing",
+                attach_type="trace_fexit" if exits else "trace_fentry",
+                attach_to=name,
+                module=f"bpf:{number}",
+                function=name,
+            )
+        )
+    return points
+
+
+def _lower_retval(em: Lowering, t: Type) -> Any:
+    """The word behind the arguments.  A result larger than a register is copied by the `args` rule."""
+    offset = em.instance.attach_points[0].params.get("retval_offset", 0)
+    return lower_context_word(em, offset // 8)
+
+
+def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
+    from pytrace.runtime.attach import attach_fentry
+
+    return attach_fentry(session, program)
+
+
+def _list(row: str) -> Any:
+    def listing(target: Any, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
+        if parts[:1] == ["bpf"]:
+            matches = matcher(":".join(parts[1:]) if len(parts) == 3 else f"*:{parts[-1]}")
+            for number, name in sorted(target.bpf_programs()):
+                if matches(f"{number}:{name}"):
+                    yield f"{row}:bpf:{number}:{name}", []
+            return
+        module, function = parts if len(parts) == 2 else ("*", parts[-1] if parts else "*")
+        for owner, name in _matching(target, module, function):
+            found = target.function_declarations(name, owner)[:1] if verbose else target.function(name, owner)[:1]
+            for each in found:
+                if len(each.params) <= len(ARGUMENTS):
+                    yield f"{row}:{owner}:{name}", _declared(each, row == "fexit") if verbose else []
+
+    return listing
+
+
+def _declared(function: Function, exits: bool) -> list[str]:
+    lines = [f"{d} {n}" for (n, _), d in zip(function.params, function.declarations, strict=False)]
+    result = function.declarations[-1]
+    return [*lines, f"{result} retval"] if exits and result != "void" else lines
+
+
+FENTRY = ProbeDef(
+    name="fentry",
+    doc="When a function of the kernel is entered, with typed arguments.",
+    aliases=("f", "kfunc"),
+    probetype="fentry",
+    syntax=("fentry[:MODULE]:FUNCTION", "fentry:bpf[:PROGRAM_ID]:PROGRAM_NAME"),
+    space=Space.KERNEL,
+    parts=(1, 2, 3),
+    listable=True,
+    features=frozenset({"args", "func", "signal", "path", "skboutput", "traceable"}),
+    parse=_parse_fentry,
+    check=_check,
+    is_pattern=_is_pattern,
+    expand=_expand,
+    listing=_list("fentry"),
+    lower_arg=lower_context_arg,
+    attach=_attach,
+    attach_last_first=True,
+    pid_filter=True,
+)
+FEXIT = ProbeDef(
+    name="fexit",
+    doc="When a function of the kernel returns, with typed arguments and result.",
+    aliases=("fr", "kretfunc"),
+    probetype="fexit",
+    syntax=("fexit[:MODULE]:FUNCTION", "fexit:bpf[:PROGRAM_ID]:PROGRAM_NAME"),
+    space=Space.KERNEL,
+    parts=(1, 2, 3),
+    features=frozenset({"args", "retval", "func", "signal", "path", "skboutput", "traceable"}),
+    parse=_parse_fexit,
+    check=_check,
+    is_pattern=_is_pattern,
+    expand=_expand,
+    listing=_list("fexit"),
+    lower_arg=lower_context_arg,
+    lower_retval=_lower_retval,
+    attach=_attach,
+    attach_last_first=True,
+    pid_filter=True,
+)
+
+ROWS = (FENTRY, FEXIT)

@@ -1,0 +1,77 @@
+"""Debug information of traced programs: parameters of functions, their types, addresses of source lines.
+
+Place in the pipeline: under `runtime.machine`.  In: a path and a function's name.  Out: `Function`, declarations in
+C, addresses; None where a program has no debug information.  What a newcomer would get wrong: the information may be
+in a file of its own, found by the program's build id.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytrace.runtime import elf
+from pytrace.target import Function
+
+if TYPE_CHECKING:
+    from pytrace.runtime.dwarf_reader import Reader
+
+_readers: dict[str, Reader | None] = {}
+
+
+def _reader(path: str, folders: str) -> Reader | None:
+    """The reader of a program's debug information; kept, for a script asks more than once.
+
+    `folders`: --debuginfo, a list separated by colons in front of the usual places.
+    """
+    if path not in _readers:
+        _readers[path] = _open(path, folders)
+    return _readers[path]
+
+
+def _open(path: str, folders: str) -> Reader | None:
+    file = _file(path, folders)
+    if file is None:
+        return None
+    from pytrace.runtime.dwarf_reader import Reader
+
+    return Reader(file)
+
+
+def _file(path: str, folders: str) -> elf.ElfFile | None:
+    """The file with the debug information of `path`: itself, or the one that its build id or link names."""
+    try:
+        file = elf.ElfFile(path)
+    except (elf.ElfError, OSError):
+        return None
+    if file.section(".debug_info") is not None:
+        return file
+    other = elf.debug_file(file, folders)
+    return other if other is not None and other.section(".debug_info") is not None else None
+
+
+def available(path: str, folders: str = "") -> bool:
+    """Whether there is debug information, looking at section names only."""
+    return _readers[path] is not None if path in _readers else _file(path, folders) is not None
+
+
+def function(path: str, name: str, folders: str = "") -> Function | None:
+    """Parameters and result of a function; None without debug information for it."""
+    reader = _reader(path, folders)
+    return reader.function(name) if reader else None
+
+
+def declarations(path: str, name: str, folders: str = "") -> list[str] | None:
+    """`int x` for each parameter; [] for a function that is not described, None without debug information."""
+    reader = _reader(path, folders)
+    if reader is None:
+        return None
+    found = reader.function(name)
+    if found is None:
+        return []
+    return [f"{d} {n}" for (n, _), d in zip(found.params, found.declarations, strict=False)]
+
+
+def line_address(path: str, file: str, line: int, column: int, folders: str = "") -> int | str | None:
+    """The address of a source line's first statement; a text that says why there is none; None without information."""
+    reader = _reader(path, folders)
+    return reader.line_address(file, line, column) if reader else None

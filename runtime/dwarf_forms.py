@@ -1,0 +1,139 @@
+"""How DWARF writes numbers, strings and references: the forms of section 7.5.6.
+
+Place in the pipeline: under `runtime.dwarf_reader`.  In: bytes and an offset.  Out: a value and the offset behind it.
+What a newcomer would get wrong: some forms are indices into further tables whose base is an attribute of the unit's
+root entry, so while the root itself is read such values are looked up with the default base.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import unpack_from
+from typing import Any, Protocol
+
+IMPLICIT_CONST = 0x21
+_FIXED = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0C: 1, 0x01: 8, 0x20: 8, 0x1E: 16}
+"""data1, data2, data4, data8, flag, addr, ref_sig8, data16."""
+_REFERENCES = {0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8}
+_STRING_INDEX = {0x25: 1, 0x26: 2, 0x27: 3, 0x28: 4}
+_ADDRESS_INDEX = {0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4}
+_BLOCK_LENGTHS = {0x0A: 1, 0x03: 2, 0x04: 4}
+
+
+class UnitFacts(Protocol):
+    offset: int
+    offset_size: int
+    version: int
+    bases: dict[str, int]
+
+
+@dataclass(slots=True)
+class Strings:
+    """.debug_str, .debug_line_str, .debug_str_offsets and .debug_addr."""
+
+    strings: bytes
+    line_strings: bytes
+    offsets: bytes
+    addresses: bytes
+
+
+def uleb(data: bytes, at: int) -> tuple[int, int]:
+    """An unsigned LEB128 number."""
+    byte = data[at]
+    if byte < 0x80:
+        return byte, at + 1
+    value, shift = 0, 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
+def sleb(data: bytes, at: int) -> tuple[int, int]:
+    """A signed LEB128 number."""
+    value, shift = 0, 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value - (1 << shift) if byte & 0x40 else value, at
+
+
+def string(data: bytes, at: int) -> str:
+    end = data.find(b"\0", at)
+    return data[at:end].decode("latin-1") if end >= 0 else ""
+
+
+def read(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings, constant: int = 0) -> tuple[Any, int]:
+    """(value, offset behind it).  References are offsets in .debug_info; expressions and blocks are bytes.
+
+    Raises ValueError for a form that the standard does not have.
+    """
+    size = _FIXED.get(form)
+    if size is not None:
+        return int.from_bytes(data[at : at + size], "little"), at + size
+    size = _REFERENCES.get(form)
+    if size is not None:
+        return unit.offset + int.from_bytes(data[at : at + size], "little"), at + size
+    if form == 0x19:  # flag_present
+        return 1, at
+    if form == IMPLICIT_CONST:
+        return constant, at
+    if form in (0x0E, 0x1F, 0x17, 0x10, 0x1D, 0x1C):
+        return _by_offset(data, at, form, unit, strings)
+    if form == 0x08:
+        text = string(data, at)
+        return text, at + len(text) + 1
+    if form == 0x0D:
+        return sleb(data, at)
+    if form in (0x0F, 0x22, 0x23):  # udata, loclistx, rnglistx
+        return uleb(data, at)
+    if form == 0x15:  # ref_udata
+        value, at = uleb(data, at)
+        return unit.offset + value, at
+    if form in _STRING_INDEX or form == 0x1A:
+        index, at = uleb(data, at) if form == 0x1A else _index(data, at, _STRING_INDEX[form])
+        return _indexed_string(index, unit, strings), at
+    if form in _ADDRESS_INDEX or form == 0x1B:
+        index, at = uleb(data, at) if form == 0x1B else _index(data, at, _ADDRESS_INDEX[form])
+        where = unit.bases["addr"] + 8 * index
+        return int.from_bytes(strings.addresses[where : where + 8], "little"), at
+    if form in _BLOCK_LENGTHS:
+        length, at = _index(data, at, _BLOCK_LENGTHS[form])
+        return data[at : at + length], at + length
+    if form in (0x09, 0x18):  # block, exprloc
+        length, at = uleb(data, at)
+        return data[at : at + length], at + length
+    if form == 0x16:  # indirect
+        form, at = uleb(data, at)
+        return read(data, at, form, unit, strings)
+    raise ValueError(f"DWARF form {form:#x}")
+
+
+def _index(data: bytes, at: int, size: int) -> tuple[int, int]:
+    return int.from_bytes(data[at : at + size], "little"), at + size
+
+
+def _by_offset(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings) -> tuple[Any, int]:
+    """strp, line_strp, sec_offset, ref_addr, strp_sup, ref_sup4: an offset as wide as the unit's format."""
+    size = 4 if form == 0x1C else unit.offset_size
+    value = int.from_bytes(data[at : at + size], "little")
+    if form == 0x0E:
+        return string(strings.strings, value), at + size
+    if form == 0x1F:
+        return string(strings.line_strings, value), at + size
+    return (value if form in (0x17, 0x10) else None), at + size
+
+
+def _indexed_string(index: int, unit: UnitFacts, strings: Strings) -> str:
+    at = unit.bases["str_offsets"] + unit.offset_size * index
+    if at + unit.offset_size > len(strings.offsets):
+        return ""
+    if unit.offset_size == 4:
+        return string(strings.strings, unpack_from("<I", strings.offsets, at)[0])
+    return string(strings.strings, unpack_from("<Q", strings.offsets, at)[0])
