@@ -59,7 +59,7 @@ def _percpu_type(site: CallSite) -> Type:
     name = site.literal(0)
     if isinstance(name, str):
         site.data = name
-        if site.final and site.target.kernel_variable(name) is None:
+        if site.final and not site.target.has_kernel_variable(name):
             site.error(f'Could not resolve variable "{name}" from BTF')
     return UINT64
 
@@ -90,9 +90,7 @@ def _uaddr_type(site: CallSite) -> Type:
         site.error("uaddr() expects a string literal as the first argument")
         return Pointer(UINT64)
     if not name or not _SYMBOL_CHARACTERS.issuperset(name):
-        site.error(
-            f'uaddr() expects a string that is a valid symbol (^[a-zA-Z0-9./_-]+$) as input ("{name}" provided)'
-        )
+        site.error(f'uaddr() expects a string that is a valid symbol (^[a-zA-Z0-9./_-]+$) as input ("{name}" provided)')
         return Pointer(UINT64)
     path = str(point.params.get("path", ""))
     symbol = site.target.elf_symbol(path, name)

@@ -89,9 +89,7 @@ def _retval_type(site: CallSite) -> Type:
     site.set_space(provider.space)
     if "retval" not in provider.features:
         hint = " (try to use args.ret instead)" if provider.name == "tracepoint" else ""
-        site.error(
-            f"The retval builtin can only be used with 'kretprobe' and 'uretprobe' and 'fentry' probes{hint}"
-        )
+        site.error(f"The retval builtin can only be used with 'kretprobe' and 'uretprobe' and 'fentry' probes{hint}")
         return UINT64
     if site.attach_point.program_type != "tracing":
         return UINT64
@@ -116,6 +114,8 @@ def _arg_type(number: int) -> Callable[[CallSite], Type]:
             site.error(f"The arg{number} builtin can only be used with 'kprobes', 'uprobes' and 'usdt' probes")
         elif number >= provider.arg_count:
             site.error(f"x86_64 doesn't support arg{number}")
+        elif "own_arguments" in provider.features:
+            site.uses_attach_point()  # each attach point says where its arguments are
         return UINT64
 
     return rule
@@ -142,7 +142,8 @@ def _args_type(site: CallSite) -> Type:
     site.uses_attach_point()
     args = site.attach_point.args
     if args is None:
-        site.error("Cannot read function parameters")
+        point = site.attach_point
+        site.error(point.no_args or "Cannot read function parameters", point.span if point.no_args else None)
         return NONE
     return args
 
@@ -249,4 +250,3 @@ ROWS = (
         for number in range(MOST_ARGUMENTS)
     ),
 )
-
