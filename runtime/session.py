@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytrace.diagnostics import KernelError, MachineError
@@ -34,6 +34,9 @@ _SLICE = 4096
 """Records that are handled before the ring is emptied again."""
 _PERIOD = 0.1
 """Seconds between looks at the loss counters, and at most between looks at everything else."""
+
+_STREAM, _PAUSE = 0.005, 0.001
+"""Seconds: wake-ups that come faster than the one make us wait for the other."""
 
 
 class RunOptions(Protocol):
@@ -85,7 +88,7 @@ class Session:
         self._phases: dict[str, list[ProbeSpec]] = {}
         self._wakeup = Wakeup(handle_signals)
         self._events: list[int] = []
-        self._next_look = 0.0
+        self._next_look = self._last_wake = 0.0
         self._leave_behind = leave_behind
         output.begin(program, rows)
         self.dispatcher = Dispatcher(program, rows, self, output)
@@ -351,6 +354,7 @@ class Session:
         while True:
             if not self.backlog and not self._ends_by_itself:
                 self._wakeup.wait(_PERIOD)
+                self._gather()
             self.fetch()
             self._handle_slice()
             self._look()
@@ -360,6 +364,13 @@ class Session:
                 return
             if self._wakeup.take_signal():
                 self._fire_signal_probes()
+
+    def _gather(self) -> None:
+        """In a stream of events wait a little, so that we wake up once for many; a single event is handled at once."""
+        now = monotonic()
+        if now - self._last_wake < _STREAM and self.ring and self.ring.ring.pending < self.ring.ring.size // 8:
+            sleep(_PAUSE)
+        self._last_wake = now
 
     def _target_ended(self) -> bool:
         if self.child:
@@ -412,6 +423,8 @@ class Session:
     def _finish(self) -> None:
         """Stop the probes, print what is pending, run `end` probes, print the maps."""
         self._detach()
+        if self.child:
+            self.child.terminate()
         self.drain()
         self._wakeup.restore_interrupt()
         self.dispatcher.stopped = False
