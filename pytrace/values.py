@@ -1,8 +1,8 @@
 """Values: what the bytes of a record, a map key or a map value mean, free of any presentation.
 
-Place in the pipeline: below the runtime and the rows, above `types`.  In: a `Type` and the bytes that the BPF
-program wrote.  Out: plain Python objects; `pytrace.runtime.output` turns them into text or JSON.  What a newcomer would
-get wrong: a decoder is *compiled once a type* (`decoder(t)`) and called once a value, so nothing may look at the type in
+Place in the pipeline: below the runtime and the rows, above `types`.  In: a `Type` and the bytes that the BPF program
+wrote.  Out: plain Python objects; `pytrace.runtime.output` turns them into text or JSON.  What a newcomer would get
+wrong: a decoder is *compiled once a type* (`decoder(t)`) and called once a value, so nothing may look at the type in
 the returned closure.
 
 Which type gives what:
@@ -25,10 +25,10 @@ inet                  4 or 16 bytes, in network order; empty for another address
 cgroup_path_t         int, the cgroup id
 ====================  ==========================================================================================
 
-The byte layouts of the opaque types (all little-endian, as the machine): ksym_t u64 address; usym_t u64 address, u32 pid,
-u32 probe; username_t u64 uid; timestamp (8 or 16 bytes) u64 nanoseconds, its `params` (format, clock); mac_address 6 bytes;
-inet u64 address family, 16 bytes; cgroup_path_t u64 cgroup id, `params` (filter,).  Stacks: u64 number of frames, for user
-stacks u32 pid and u32 probe, then the frames.
+The byte layouts of the opaque types (all little-endian, as the machine): ksym_t u64 address; usym_t u64 address, u32
+pid, u32 probe; username_t u64 uid; timestamp (8 or 16 bytes) u64 nanoseconds, its `params` (format, clock); mac_address
+6 bytes; inet u64 address family, 16 bytes; cgroup_path_t u64 cgroup id, `params` (filter,).  Stacks: u64 number of
+frames, for user stacks u32 pid and u32 probe, then the frames.
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ def _bitfield(f: types.Field, at: int) -> Decoder:
     shift, bits, end = f.bitfield.shift, f.bitfield.bits, at + f.type.size
     mask, sign = (1 << bits) - 1, 1 << (bits - 1)
     signed = isinstance(f.type, types.Int) and f.type.signed
-    variants = dict((v & mask, n) for n, v in reversed(f.type.variants)) if isinstance(f.type, types.Enum) else None
+    variants = {v & mask: n for n, v in reversed(f.type.variants)} if isinstance(f.type, types.Enum) else None
     is_bool = isinstance(f.type, types.Bool)
 
     def read(data: Data) -> Any:
@@ -300,10 +300,9 @@ def _stack(t: types.Stack, at: int) -> Decoder:
         count, pid, probe = head(data, at) if user else (*head(data, at), -1, -1)
         count = min(count, limit)
         if build_ids is not None:
-            frames = tuple(BuildId(*build_ids(data, start + 32 * i)) for i in range(count))
-        else:
-            frames = tuple(memoryview(data)[start : start + 8 * count].cast("Q"))
-        return StackValue(frames, user, pid, probe)
+            ids = tuple([BuildId(*build_ids(data, start + 32 * i)) for i in range(count)])
+            return StackValue(ids, user, pid, probe)
+        return StackValue(tuple(memoryview(data)[start : start + 8 * count].cast("Q")), user, pid, probe)
 
     return stack
 

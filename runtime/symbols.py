@@ -1,13 +1,13 @@
 """Names for addresses: kernel and user symbols, and the text of stacks (spec 04 §3, 05 §4.4).
 
-Place in the pipeline: called by `output.render`, imported when the first symbol is to be printed.  In: addresses.  Out: text.
-What a newcomer would get wrong: nothing here may fail; an address without a symbol is shown as a number.
+Place in the pipeline: called by `output.render`, imported when the first symbol is to be printed.  In: addresses.  Out:
+text. What a newcomer would get wrong: nothing here may fail; an address without a symbol is shown as a number.
 
-Where names come from, measured on a 6.18 kernel with 122,000 symbols: reading /proc/kallsyms here costs 70 ms and 15 MB;
-libbcc costs 17 ms to load, 90 ms to read the same file, and 75 MB in all, because it brings LLVM; `import bcc` costs 240 ms.  So
-kernel symbols are looked up here, in the same way as libbcc does (the last of several names for one address wins), and
-libbcc.so.0 is loaded through ctypes for user symbols only: it knows mount namespaces, separate debug files,
-/tmp/perf-PID.map, the vDSO and C++ names.
+Where names come from, measured on a 6.18 kernel with 122,000 symbols: reading /proc/kallsyms here costs 70 ms and 15
+MB; libbcc costs 17 ms to load, 90 ms to read the same file, and 75 MB in all, because it brings LLVM; `import bcc`
+costs 240 ms.  So kernel symbols are looked up here, in the same way as libbcc does (the last of several names for one
+address wins), and libbcc.so.0 is loaded through ctypes for user symbols only: it knows mount namespaces, separate debug
+files, /tmp/perf-PID.map, the vDSO and C++ names.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def _address(line: bytes) -> bytes:
 
 
 class Symbols:
-    """All look-ups of one run.  `config`: the Program's settings; `program_of(probe)`: the file that a probe was attached to,
-    "" if it is not one, for processes that are gone."""
+    """All look-ups of one run.  `config`: the Program's settings; `program_of(probe)`: the file that a probe was
+    attached to, "" if it is not one, for processes that are gone."""
 
     def __init__(self, config: Mapping[str, Any], program_of: Callable[[int], str]) -> None:
         self._policy = str(config.get("cache_user_symbols", "PER_PID"))

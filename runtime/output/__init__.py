@@ -1,7 +1,7 @@
 """Where a run's output goes: text, JSON, or Python objects.
 
-Place in the pipeline: the end of it.  In: options, then events from the session and the rows' handlers.  Out: bytes on a
-file descriptor.  What a newcomer would get wrong: importing this package must stay cheap, a text run of hello world
+Place in the pipeline: the end of it.  In: options, then events from the session and the rows' handlers.  Out: bytes on
+a file descriptor.  What a newcomer would get wrong: importing this package must stay cheap, a text run of hello world
 loads `base` and `text` only; histograms, charts, clocks and symbols are loaded by the first value that needs them.
 """
 

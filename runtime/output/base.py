@@ -1,8 +1,9 @@
 """What every output offers to the session and to the rows' handlers, and how bytes get out.
 
-Place in the pipeline: under text, json and capture.  In: events, in the order in which they were emitted.  Out: bytes on the
-output's file descriptor (stdout or the `-o` file) and on stderr.  What a newcomer would get wrong: nothing is written by
-`write`; the session calls `flush` after each batch of records, so that a storm of events costs one system call a batch.
+Place in the pipeline: under text, json and capture.  In: events, in the order in which they were emitted.  Out: bytes
+on the output's file descriptor (stdout or the `-o` file) and on stderr.  What a newcomer would get wrong: nothing is
+written by `write`; the session calls `flush` after each batch of records, so that a storm of events costs one system
+call a batch.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class Output:
     def __enter__(self) -> Output:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

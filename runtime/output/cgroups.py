@@ -1,8 +1,8 @@
 """Paths of control groups, for cgroup_path() (spec 04 §3).
 
-Place in the pipeline: called by `render`, imported only when a script uses cgroup_path().  In: a cgroup id, which is the
-inode number of its directory.  Out: (hierarchy, path below its mount point).  What a newcomer would get wrong: an id means
-something in each hierarchy that is mounted, so there may be several answers.
+Place in the pipeline: called by `render`, imported only when a script uses cgroup_path().  In: a cgroup id, which is
+the inode number of its directory.  Out: (hierarchy, path below its mount point).  What a newcomer would get wrong: an
+id means something in each hierarchy that is mounted, so there may be several answers.
 """
 
 from __future__ import annotations

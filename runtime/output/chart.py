@@ -1,8 +1,8 @@
 """The chart of a time series (spec 05 §4.3).
 
-Place in the pipeline: the runtime half of the row tseries.  In: (nanoseconds since the epoch, value or None), evenly spaced.
-Out: latin-1 text, or plain values for JSON.  What a newcomer would get wrong: columns are computed in single precision,
-and widths count bytes, so that the two bytes of μ take two columns of the heading.
+Place in the pipeline: the runtime half of the row tseries.  In: (nanoseconds since the epoch, value or None), evenly
+spaced. Out: latin-1 text, or plain values for JSON.  What a newcomer would get wrong: columns are computed in single
+precision, and widths count bytes, so that the two bytes of μ take two columns of the heading.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ def _clock(nanoseconds: int, digits: int) -> str:
 
 def plain(points: list[Point]) -> list[Any]:
     """For JSON: points without a value are left out; times are UTC."""
-    from pytrace.runtime.output.json import Raw, encode
+    from pytrace.runtime.output.json import Compact
 
     found = []
     for at, value in points:
         if value is not None:
             seconds, rest = divmod(at, 10**9)
             start = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(seconds))}.{rest:09d}"
-            found.append(Raw(f'{{"interval_start":"{start}","value":{encode(value)}}}'))
+            found.append(Compact(interval_start=start, value=value))
     return found

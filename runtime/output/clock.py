@@ -1,8 +1,8 @@
 """Clocks and calendars: strftime() values and time() (spec 04 §2).
 
 Place in the pipeline: called by `render` and by the row of time(), imported only when a script uses one of them.  In:
-nanoseconds of a kernel clock and a strftime(3) format.  Out: latin-1 str.  What a newcomer would get wrong: `%f`, `%k` and
-`%l` are ours (micro-, nano- and milliseconds) and are put in before strftime(3) sees the format.
+nanoseconds of a kernel clock and a strftime(3) format.  Out: latin-1 str.  What a newcomer would get wrong: `%f`, `%k`
+and `%l` are ours (micro-, nano- and milliseconds) and are put in before strftime(3) sees the format.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def format_timestamp(nanoseconds: int, clock: str, form: str) -> str:
     if not seconds:
         return "(?)"
     if "%" in form:
-        form = form.replace("%f", f"{rest // 1000:06d}").replace("%k", f"{rest:09d}").replace("%l", f"{rest // 10**6:03d}")
+        for letter, digits in (("f", 6), ("k", 9), ("l", 3)):
+            form = form.replace("%" + letter, f"{rest // 10 ** (9 - digits):0{digits}d}")
     try:
         return format_local(form, seconds) or "(?)"
     except (OverflowError, ValueError, OSError):

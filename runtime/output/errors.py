@@ -8,7 +8,9 @@ failed look-up is reported with code 0, because the helper returns a pointer.
 from __future__ import annotations
 
 RUNTIME_TEXTS = {
-    "divide_by_zero": "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result.",
+    "divide_by_zero": (
+        "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result."
+    ),
     "out_of_bounds": "Array access out of bounds. This can lead to unexpected results.",
     "no_cpid": "No child command (`-c`); cpid is zero",
     "kstack": "Error reading kstack.",
@@ -25,8 +27,8 @@ def helper_message(helper: str, code: int) -> str:
     """What went wrong when `helper` (bpf.h without `bpf_`) returned `code`."""
     if helper == "map_update_elem" and code == -_E2BIG:
         return (
-            "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries in a "
-            "map declaration e.g. `let @a = hash(5000)`"
+            "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries "
+            "in a map declaration e.g. `let @a = hash(5000)`"
         )
     if helper == "map_delete_elem" and code == -_ENOENT:
         return "Can't delete map element because it does not exist."

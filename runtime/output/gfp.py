@@ -1,7 +1,8 @@
 """Names of the kernel's memory allocation flags, for `%gr` (include/linux/gfp_types.h).
 
-Place in the pipeline: called by `printf`, imported only when a script uses `%gr`.  In: a gfp_t.  Out: `GFP_KERNEL|__GFP_ZERO`.
-What a newcomer would get wrong: the order matters: a compound name takes its bits away before the next is tried.
+Place in the pipeline: called by `printf`, imported only when a script uses `%gr`.  In: a gfp_t.  Out:
+`GFP_KERNEL|__GFP_ZERO`.  What a newcomer would get wrong: the order matters: a compound name takes its bits away before
+the next is tried.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _MOVABLE = _HIGHUSER | _mask("MOVABLE", "SKIP_KASAN")
 _HUGE_LIGHT = (_MOVABLE | _mask("COMP", "NOMEMALLOC", "NOWARN")) & ~_RECLAIM
 
 _SINGLE_LAST = (
-    "HIGH", "IO", "FS", "ZERO", "DIRECT_RECLAIM", "KSWAPD_RECLAIM", "WRITE", "NOWARN", "RETRY_MAYFAIL", "NOFAIL", "NORETRY",
-    "MEMALLOC", "COMP", "NOMEMALLOC", "HARDWALL", "THISNODE", "ACCOUNT", "ZEROTAGS", "SKIP_ZERO", "SKIP_KASAN",
+    "HIGH", "IO", "FS", "ZERO", "DIRECT_RECLAIM", "KSWAPD_RECLAIM", "WRITE", "NOWARN", "RETRY_MAYFAIL", "NOFAIL",
+    "NORETRY", "MEMALLOC", "COMP", "NOMEMALLOC", "HARDWALL", "THISNODE", "ACCOUNT", "ZEROTAGS", "SKIP_ZERO", "SKIP_KASAN",
     "NO_OBJ_EXT",
 )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Histograms: what the buckets of hist() and lhist() stand for, and how they are drawn (spec 05 §2.1, §4.2).
 
 Place in the pipeline: the runtime half of the rows hist and lhist.  In: counts by bucket number.  Out: rows of text, or
-plain values for JSON.  What a newcomer would get wrong: the bar's length is computed in single precision, as the reference does,
-which shows in about one row of a thousand.
+plain values for JSON.  What a newcomer would get wrong: the bar's length is computed in single precision, as the
+reference does, which shows in about one row of a thousand.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def linear_bound(number: int, low: int, step: int) -> Bound:
 
 
 class Histogram:
-    """`bound(n)`: the lower limit of bucket n + 1; bucket `last` (None = there is no such) is open upwards, 0 downwards."""
+    """`bound(n)`: the lower limit of bucket n + 1; bucket `last` (None = there is no such) is open upwards, 0
+    downwards."""
 
     __slots__ = ("bound", "counts", "last")
 

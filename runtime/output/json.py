@@ -1,8 +1,8 @@
 """JSON output (spec 05 §5): one object a line.
 
-Place in the pipeline: the sink of a run with `-f json`.  In: what happened, from the session and the rows' handlers.  Out:
-bytes.  What a newcomer would get wrong: the standard encoder is of no use here, because the reference's spacing is its own
-(`", "` in objects, `","` in arrays) and integers that a double cannot hold become strings.
+Place in the pipeline: the sink of a run with `-f json`.  In: what happened, from the session and the rows' handlers.
+Out: bytes.  What a newcomer would get wrong: the standard encoder is of no use here, because the reference's spacing is
+its own (`", "` in objects, `","` in arrays) and integers that a double cannot hold become strings.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ _ESCAPES = {i: f"\\u{i:04x}" for i in range(32)} | {
 }  # fmt: skip
 
 
-class Raw(str):
-    """JSON text that stands as it is."""
-
-    __slots__ = ()
+class Compact(dict[str, Any]):
+    """An object that is written without spaces."""
 
 
 def quote(text: str) -> str:
@@ -36,7 +34,7 @@ def quote(text: str) -> str:
 
 
 def encode(value: Any) -> str:
-    """`value` of None, bool, int, str, Raw, list, tuple, or dict (or a list of pairs in `Pairs`) as JSON."""
+    """`value` of None, bool, int, str, list, tuple, dict, Compact or Pairs as JSON."""
     match value:
         case None:
             return "null"
@@ -44,10 +42,10 @@ def encode(value: Any) -> str:
             return "true" if value else "false"
         case int():
             return str(int(value)) if int(float(value)) == value else f'"{int(value)}"'
-        case Raw():
-            return str(value)
         case str():
             return quote(value)
+        case Compact():
+            return "{" + ",".join([f"{quote(k)}:{encode(v)}" for k, v in value.items()]) + "}"
         case dict():
             return "{" + ", ".join([f"{quote(k)}: {encode(v)}" for k, v in value.items()]) + "}"
         case Pairs():
@@ -126,7 +124,8 @@ class JsonOutput(Output):
         from os import strerror
 
         text = strerror(-code) if code < 0 else strerror(0)
-        self._put(f'"type": "helper_error", "msg": {quote(text)}, "helper": {quote(helper)}, "retcode": {code}{_where(location)}')
+        what = f'"msg": {quote(text)}, "helper": {quote(helper)}, "retcode": {code}'
+        self._put(f'"type": "helper_error", {what}{_where(location)}')
 
     def lost_events(self, count: int) -> None:
         self._put(f'"type": "lost_events", "count": {count}, "data": {{"events": {count}}}')

@@ -1,7 +1,7 @@
 """The contents of a script's map, combined over CPUs and in printing order (spec 05 §3).
 
-Place in the pipeline: between `runtime.maps`, which reads raw bytes, and the outputs, which show them.  In: a MapReader and the
-row of its aggregate.  Out: MapContents.  What a newcomer would get wrong: `top` keeps the *last* entries of the
+Place in the pipeline: between `runtime.maps`, which reads raw bytes, and the outputs, which show them.  In: a MapReader
+and the row of its aggregate.  Out: MapContents.  What a newcomer would get wrong: `top` keeps the *last* entries of the
 order, and integer keys sort as signed numbers even when their type is unsigned.
 """
 
@@ -37,8 +37,8 @@ class MapReader(Protocol):
 
 
 class MapContents:
-    """What is to be shown of a map.  `entries`: (key, value), the key None for a scalar map; values are decoded, or what
-    `row.combine` made of them.  `div` divides what is shown."""
+    """What is to be shown of a map.  `entries`: (key, value), the key None for a scalar map; values are decoded, or
+    what `row.combine` made of them.  `div` divides what is shown."""
 
     __slots__ = ("div", "entries", "key_type", "name", "row", "value_type")
 
@@ -74,13 +74,14 @@ def truncated(value: int, div: int) -> int:
 def read_map(
     reader: MapReader, row: AggregateDef | None, top: int = 0, div: int = 0, zero_if_unset: bool = False
 ) -> MapContents:
-    """Read a map now.  `row`: of its aggregate, None for a plain map.  `zero_if_unset`: a scalar map without a value shows
-    its zero (histograms still show nothing)."""
+    """Read a map now.  `row`: of its aggregate, None for a plain map.  `zero_if_unset`: a scalar map without a value
+    shows its zero (histograms still show nothing)."""
     spec = reader.spec
     entries = _slot(reader, row) if "slot" in spec.storage else _hash(reader, row)
     if spec.key_type is None and not entries and zero_if_unset and not (row is not None and row.is_histogram):
         entries = [(None, _zero(spec, row))]
     if row is not None and row.settle is not None:
+        assert spec.value_type is not None
         row.settle(spec.value_type, [v for _, v in entries])
     if spec.key_type is not None:
         _sort(spec, row, entries)
@@ -137,9 +138,11 @@ def _no_key(key: bytes) -> None:
 def _sort(spec: MapSpec, row: AggregateDef | None, entries: list[Entry]) -> None:
     """Spec 05 §3; entries that compare equal keep the kernel's order."""
     t = spec.value_type
+    assert t is not None
     if row is not None:
-        if row.sort_key is not None:
-            entries.sort(key=lambda e: row.sort_key(t, e[1]))
+        sort_key = row.sort_key
+        if sort_key is not None:
+            entries.sort(key=lambda e: sort_key(t, e[1]))
             return
     elif isinstance(t, (types.Int, types.Enum)):
         entries.sort(key=lambda e: e[1])

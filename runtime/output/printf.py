@@ -1,8 +1,9 @@
 """printf at run time: records of one format to bytes, a single one or a whole batch (spec 04 §6).
 
-Place in the pipeline: called by the handlers of printf(), print(), errorf(), cat(), system().  In: the format, split at compile
-time, and the layout of its record.  Out: bytes.  What a newcomer would get wrong: the cut of integers to 32 bits happened
-when the record was written, so a field is read at the width it has there; and a whole batch is one `%` on a repeated template.
+Place in the pipeline: called by the handlers of printf(), print(), errorf(), cat(), system().  In: the format, split at
+compile time, and the layout of its record.  Out: bytes.  What a newcomer would get wrong: the cut of integers to 32
+bits happened when the record was written, so a field is read at the width it has there; and a whole batch is one `%` on
+a repeated template.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def _escape(literal: str) -> bytes:
 
 
 def _column(spec: Spec, field: LayoutField, renderer: Renderer) -> tuple[str, bytes, Convert | None]:
-    """(struct code of the field, its piece of the template, what turns the unpacked value into bytes if that is needed)."""
+    """(struct code of the field, its piece of the template, what turns the unpacked value into bytes if that is
+    needed)."""
     t = field.type
     if isinstance(t, types.Int) and (spec.conversion in _INTEGERS or spec.conversion == "s"):
         return (values.scalar_code(t), *_integer(spec, t))
@@ -102,7 +104,8 @@ def _column(spec: Spec, field: LayoutField, renderer: Renderer) -> tuple[str, by
 
 
 def _integer(spec: Spec, t: types.Int) -> tuple[bytes, Convert | None]:
-    """The template's piece for an integer; what `%` of Python does otherwise than the reference is left to a function."""
+    """The template's piece for an integer; what `%` of Python does otherwise than the reference is left to a
+    function."""
     letter = {"i": "d", "u": "d", "s": "d"}.get(spec.conversion, spec.conversion)
     sign = "+" if spec.plus and letter == "d" and t.signed and spec.conversion != "u" else ""
     quirk = spec.zero and (spec.left or t.signed or letter == "c")

@@ -2,7 +2,8 @@
 
 Place in the pipeline: between `pytrace.values` and the text output, `printf` and map keys.  In: a type, once; values or
 bytes, many times.  Out: latin-1 str, one character a byte.  What a newcomer would get wrong: a form is compiled once a
-type (`Renderer.form`), and symbols, clocks and the passwd file are looked at only when a value that needs them comes by.
+type (`Renderer.form`), and symbols, clocks and the passwd file are looked at only when a value that needs them comes
+by.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _ESCAPED = tuple(chr(b) if 32 <= b <= 126 else f"\\x{b:02x}" for b in range(256)
 
 
 class Renderer:
-    """Turns values into text.  `config`: the settings of the Program; `probes`: its ProbeSpecs, for symbols of processes
-    that have gone."""
+    """Turns values into text.  `config`: the settings of the Program; `probes`: its ProbeSpecs, for symbols of
+    processes that have gone."""
 
     def __init__(self, config: Mapping[str, Any], probes: tuple[ProbeSpec, ...] = ()) -> None:
         self.config = config
@@ -41,7 +42,8 @@ class Renderer:
         return self.form(t)(values.decoder(t)(data))
 
     def form(self, t: Type, plus: bool = False) -> Form:
-        """`form(value) -> text` for decoded values of `t`; `plus` shows the sign of positive signed integers (`%+s`)."""
+        """`form(value) -> text` for decoded values of `t`; `plus` shows the sign of positive signed integers
+        (`%+s`)."""
         found = self._forms.get((t, plus))
         if found is None:
             found = self._forms[t, plus] = self._compile(t, plus)

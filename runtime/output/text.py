@@ -1,8 +1,8 @@
 """Text output, byte for byte as the reference prints it (spec 05 §4).
 
-Place in the pipeline: the sink of an ordinary run.  In: what happened, from the session and the rows' handlers.  Out: bytes
-on stdout (or the `-o` file); the attach message, warnings, errors and lost events on stderr.  What a newcomer would get wrong: a
-map key that renders as `(…)` loses its outer parentheses, whatever its type.
+Place in the pipeline: the sink of an ordinary run.  In: what happened, from the session and the rows' handlers.  Out:
+bytes on stdout (or the `-o` file); the attach message, warnings, errors and lost events on stderr.  What a newcomer
+would get wrong: a map key that renders as `(…)` loses its outer parentheses, whatever its type.
 """
 
 from __future__ import annotations

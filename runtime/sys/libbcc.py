@@ -1,7 +1,8 @@
 """libbcc's symbol look-up for processes, through ctypes (bcc: src/cc/bcc_syms.h).
 
-Place in the pipeline: under `runtime.symbols`, imported when the first user symbol is to be printed.  In: a pid, addresses.
-Out: names.  What a newcomer would get wrong: the demangled name must be freed unless it is the plain name itself.
+Place in the pipeline: under `runtime.symbols`, imported when the first user symbol is to be printed.  In: a pid,
+addresses. Out: names.  What a newcomer would get wrong: the demangled name must be freed unless it is the plain name
+itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What hist() and lhist() share: counting in a bucket, order and rendering.
 
-Place in the pipeline: under the rows hist and lhist; no rows of its own.  What a newcomer would get wrong: the number of a
-bucket is computed in BPF, its limits only when it is shown.
+Place in the pipeline: under the rows hist and lhist; no rows of its own.  What a newcomer would get wrong: the number
+of a bucket is computed in BPF, its limits only when it is shown.
 """
 
 from __future__ import annotations

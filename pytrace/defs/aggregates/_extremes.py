@@ -1,7 +1,7 @@
 """What min() and max() share: a value and a flag that says whether there is one.
 
-Place in the pipeline: under the rows min and max; no rows of its own.  What a newcomer would get wrong: a CPU whose flag is
-not set has seen nothing, its zero is no value.
+Place in the pipeline: under the rows min and max; no rows of its own.  What a newcomer would get wrong: a CPU whose
+flag is not set has seen nothing, its zero is no value.
 """
 
 from __future__ import annotations

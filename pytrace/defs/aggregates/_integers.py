@@ -1,7 +1,7 @@
 """What the aggregates over integers share: type rule, update of (total, count), reading of records.
 
-Place in the pipeline: under the rows of `pytrace.defs.aggregates`; no rows of its own.  What a newcomer would get wrong: a
-record is per CPU, so an update is a plain load, add and store; a record that was never touched is all zero.
+Place in the pipeline: under the rows of `pytrace.defs.aggregates`; no rows of its own.  What a newcomer would get
+wrong: a record is per CPU, so an update is a plain load, add and store; a record that was never touched is all zero.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The format language at compile time: splitting, checking, and writing the record (spec 04 §6).
 
-Place in the pipeline: under the rows printf, errorf, warnf, cat, system, debugf and fail; no rows of its own.  In: a format and
-its arguments.  Out: the pieces that `pytrace.runtime.output.printf` formats with, and a ring buffer record filled in place.
-What a newcomer would get wrong: what does not match the pattern of a conversion is literal text, so `%y` is two
-characters and the argument is one too many.
+Place in the pipeline: under the rows printf, errorf, warnf, cat, system, debugf and fail; no rows of its own.  In: a
+format and its arguments.  Out: the pieces that `pytrace.runtime.output.printf` formats with, and a ring buffer record
+filled in place. What a newcomer would get wrong: what does not match the pattern of a conversion is literal text, so
+`%y` is two characters and the argument is one too many.
 """
 
 from __future__ import annotations
@@ -152,8 +152,9 @@ def emit_record(
 def emit_values(
     em: Lowering, row_key: str, data: Any, args: tuple[typed.Expr, ...], specs: tuple[Spec, ...], span: Span
 ) -> None:
-    """Emit an event with one field a conversion.  Scalars are computed before the record is reserved, so that an argument
-    that ends the probe or has effects does not depend on whether there was room; memory values go straight in."""
+    """Emit an event with one field a conversion.  Scalars are computed before the record is reserved, so that an
+    argument that ends the probe or has effects does not depend on whether there was room; memory values go straight
+    in."""
     fields = [(f"v{i}", stored_type(s, a.type)) for i, (s, a) in enumerate(zip(specs, args, strict=True))]
     ready = [_prepare(em, a, t) for a, (_, t) in zip(args, fields, strict=True)]
 
@@ -170,7 +171,8 @@ def emit_values(
 
 
 def _prepare(em: Lowering, arg: typed.Expr, stored: Type) -> Any:
-    """A scalar in the width of its field; a pointer to a memory value that must not be computed inside a record; or None."""
+    """A scalar in the width of its field; a pointer to a memory value that must not be computed inside a record; or
+    None."""
     if types.is_memory(arg.type):
         return em.value(arg) if _has_effects(arg) else None
     value = em.value(arg)

@@ -1,8 +1,8 @@
 """Formats that the kernel itself fills in: debugf() and printf() in iterators.
 
 Place in the pipeline: under the rows of `output`; no rows of its own.  In: calls.  Out: calls of bpf_trace_printk and
-bpf_seq_printf (bpf-helpers(7)).  What a newcomer would get wrong: the format goes to the kernel as it was written, so what it
-means is the kernel's vsnprintf, not ours.
+bpf_seq_printf (bpf-helpers(7)).  What a newcomer would get wrong: the format goes to the kernel as it was written, so
+what it means is the kernel's vsnprintf, not ours.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pytrace.sema import typed
 
 _MOST_ARGUMENTS = 3
+_TAKES: dict[str, tuple[type, ...]] = dict.fromkeys("duxp", (types.Int, types.Enum)) | {"s": (types.String,)}
+"""What bpf_trace_printk can show of what."""
 
 
 def check_debugf(site: CallSite) -> None:
@@ -36,10 +38,10 @@ def check_debugf(site: CallSite) -> None:
         site.error(error)
         return
     for i, (spec, t) in enumerate(zip(split_format(text)[1], given, strict=True), 1):
-        wanted = {"d": types.Int, "u": types.Int, "x": types.Int, "p": types.Int, "s": types.String}.get(spec.conversion)
+        wanted = _TAKES.get(spec.conversion)
         if wanted is None:
             site.error(f"Invalid format specifier for `debugf`: {spec.conversion}", _span(site, 0))
-        elif not isinstance(t, (wanted, types.Enum) if wanted is types.Int else wanted):
+        elif not isinstance(t, wanted):
             site.error(f"Type does not match format specifier: {spec.conversion}", _span(site, i))
 
 

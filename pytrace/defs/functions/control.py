@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytrace.registry import FunctionDef, Handler, Kind, Param
 from pytrace.types import INT32, NONE, Type
 
 if TYPE_CHECKING:
-    from pytrace.program import EventSpec
+    from pytrace.program import EventSpec, Layout
     from pytrace.registry import CallSite, Handling, Lowering
     from pytrace.sema import typed
 
@@ -25,7 +25,11 @@ def _exit_rule(site: CallSite) -> Type:
 def _lower_exit(em: Lowering, call: typed.Call) -> None:
     code = em.extend(em.int64(call.args[0]), INT32, 32) if call.args else em.const(0, 32)
     key = "functions.control:exit"
-    em.emit(key, [("code", INT32)], None, call.span, lambda record, layout: em.put(record, code, layout.fields[0].offset))
+
+    def fill(record: Any, layout: Layout) -> None:
+        em.put(record, code, layout.fields[0].offset)
+
+    em.emit(key, [("code", INT32)], None, call.span, fill)
     em.end_probe()
 
 

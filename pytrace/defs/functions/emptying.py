@@ -20,7 +20,7 @@ def _row(name: str, doc: str) -> FunctionDef:
         symbol = getattr(call.args[0], "map", None)
         assert symbol is not None
         em.map(symbol)
-        em.emit(f"functions.emptying:{name}", [], (symbol.name,), call.span, lambda record, layout: None)
+        em.emit(f"functions.emptying:{name}", [], ("@" + symbol.name,), call.span, lambda record, layout: None)
 
     def bind(rt: Handling, event: EventSpec) -> Handler:
         action = getattr(rt.maps[event.data[0]], name)

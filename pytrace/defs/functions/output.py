@@ -1,8 +1,8 @@
 """printf() and print(), and their kin with a format: errorf, warnf, cat, system, debugf (spec 04 §2).
 
-Place in the pipeline: rows; type rules for sema, lowerings for codegen, handlers for the runtime.  In: calls, later the records
-that they wrote.  Out: text.  What a newcomer would get wrong: `bind` is called once an event, the handler that it returns
-once a record; whatever can be prepared is prepared in `bind`.
+Place in the pipeline: rows; type rules for sema, lowerings for codegen, handlers for the runtime.  In: calls, later the
+records that they wrote.  Out: text.  What a newcomer would get wrong: `bind` is called once an event, the handler that
+it returns once a record; whatever can be prepared is prepared in `bind`.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ def _check_map(site: CallSite) -> None:
         return
     if site.in_loop:
         site.warning(
-            "Due to it's asynchronous nature using 'print()' in a loop can lead to unexpected behavior. The map will likely "
-            "be updated before the runtime can 'print' it."
+            "Due to it's asynchronous nature using 'print()' in a loop can lead to unexpected behavior. The map will "
+            "likely be updated before the runtime can 'print' it."
         )
     t = site.map(0).value_type
     if len(site.args) > 1 and isinstance(t, Aggregate) and t.row == "stats":
@@ -182,7 +182,7 @@ def _lower_print(em: Lowering, call: typed.Call) -> None:
     if isinstance(first, typed.MapRef):
         top, div = (*(getattr(a, "value", 0) for a in call.args[1:]), 0, 0)[:2]
         em.map(first.map)  # it must exist even if nothing else touches it
-        em.emit(key, [], (first.map.name, top, div), call.span, lambda record, layout: None)
+        em.emit(key, [], ("@" + first.map.name, top, div), call.span, lambda record, layout: None)
     else:
         emit_values(em, key, (), (first,), (_SHOWN,), call.span)
 
