@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytrace.grammar import ast
-from pytrace.grammar.lexer import WORD
+from pytrace.grammar.lexer import WORD, is_reserved
 
 _BINARY_LEVEL = {
     "||": 2, "&&": 3, "|": 4, "^": 5, "&": 6, "==": 7, "!=": 7, "<": 8, "<=": 8, ">": 8, ">=": 8,
@@ -119,24 +119,36 @@ def quote(value: str) -> str:
 def _body(block: ast.Block, *, value: bool) -> list[str]:
     """The lines of a block.  `value`: a last expression without `;` would be its value when parsed again."""
     lines: list[str] = []
-    open_end = False  # ends in the `}` of an `if` or block, where an operator would go on
-    last = block.statements[-1] if block.statements and block.value is None else None
-    texts = [(_statement_text(statement), statement) for statement in block.statements]
-    for text, statement in texts + ([(_standing_first(block.value), None)] if block.value is not None else []):
-        if open_end and text.startswith(_CONTINUES):
-            lines[-1] += ";"
-        open_end = isinstance(statement, ast.ExprStmt) and text.endswith("}")
-        if open_end and statement is last and _would_change(statement, value):
-            text += ";"
+    closed = semicolons(block, value=value)
+    for n, statement in enumerate(block.statements):
+        inner = value or n in closed or n + 1 < len(block.statements) or block.value is not None
+        text = _statement_text(statement, value=inner) + (";" if n in closed else "")
         lines += ["  " + line for line in text.split("\n")]
+    if block.value is not None:
+        lines += ["  " + line for line in _standing_first(block.value).split("\n")]
     return ["{", *lines, "}"] if lines else ["{ }"]
 
 
-def _would_change(statement: ast.Stmt | None, value: bool) -> bool:
-    """Whether an `if` or block that stands last means something else without a `;` behind it."""
+def semicolons(block: ast.Block, *, value: bool) -> set[int]:
+    """Which of the statements of a block, being an `if` or a block, need a `;` all the same.
+
+    Because what follows would go on with the expression, or because the last one would become the block's value.
+    """
     from pytrace.grammar.tree import without_value
 
-    return isinstance(statement, ast.ExprStmt) and (value or without_value(statement.expr) != statement.expr)
+    needed: set[int] = set()
+    for n, statement in enumerate(block.statements):
+        if not (isinstance(statement, ast.ExprStmt) and isinstance(statement.expr, ast.If | ast.Block)):
+            continue
+        if n + 1 < len(block.statements):
+            change = _statement_text(block.statements[n + 1]).startswith(_CONTINUES)
+        elif block.value is not None:
+            change = _standing_first(block.value).startswith(_CONTINUES)
+        else:
+            change = value or without_value(statement.expr) != statement.expr
+        if change:
+            needed.add(n)
+    return needed
 
 
 def _braced(head: str, block: ast.Block, *, value: bool) -> str:
@@ -144,15 +156,18 @@ def _braced(head: str, block: ast.Block, *, value: bool) -> str:
     return "\n".join([head + lines[0], *lines[1:]])
 
 
-def _statement_text(node: ast.Stmt) -> str:
+def _statement_text(node: ast.Stmt, *, value: bool = True) -> str:
     match node:
+        case ast.ExprStmt(ast.If() as inner):
+            return _if(inner, value=value)
+        case ast.ExprStmt(ast.Block() as inner):
+            return _braced("", inner, value=value)
         case ast.ExprStmt():
-            text = _standing_first(node.expr)
-            return text if isinstance(node.expr, ast.If | ast.Block) else text + ";"
+            return _standing_first(node.expr) + ";"
         case ast.Let():
             type_ = f" : {_type(node.type)}" if node.type else ""
-            value = f" = {_expr(node.value)}" if node.value else ""
-            return f"let ${node.variable.name}{type_}{value};"
+            assigned = f" = {_expr(node.value)}" if node.value else ""
+            return f"let ${node.variable.name}{type_}{assigned};"
         case ast.Assign():
             return f"{_expr(node.target)} {node.op} {_expr(node.value)};"
         case ast.Discard():
@@ -184,14 +199,21 @@ def _bound(node: ast.Expr) -> str:
 
 
 def _standing_first(node: ast.Expr) -> str:
-    """An expression at the start of a statement, where some words are keywords and `$a++` is complete."""
     text = _expr(node)
+    return f"({text})" if misread_first(node, text) else text
+
+
+def misread_first(node: ast.Expr, text: str) -> bool:
+    """Whether an expression needs parentheses at the start of a statement.
+
+    Some words are keywords there, and `$a++` is a statement.
+    """
     if isinstance(node, ast.If | ast.Block):
-        return text
+        return False
     word = text[: next((n for n, c in enumerate(text) if c not in WORD), len(text))]
     keyword = word in ("let", "for", "while", "unroll", "return", "break", "continue", "import")
     stepped = text[0] in "$@" and not isinstance(node, ast.IncDec) and _begins_with_step(node)
-    return f"({text})" if keyword or stepped else text
+    return keyword or stepped
 
 
 def _begins_with_step(node: ast.Expr) -> bool:
@@ -210,7 +232,8 @@ def _begins_with_step(node: ast.Expr) -> bool:
 # ---------------------------------------------------------------- expressions
 
 
-def _level(node: ast.Expr) -> int:
+def level(node: ast.Expr) -> int:
+    """How tightly it holds together, 0 to 14."""
     if isinstance(node, ast.Binary):
         return _BINARY_LEVEL[node.op]
     if isinstance(node, ast.IncDec):
@@ -220,10 +243,10 @@ def _level(node: ast.Expr) -> int:
     return _LEVEL.get(type(node), _PRIMARY)
 
 
-def _expr(node: ast.Expr, level: int = _ANY) -> str:
-    """The text of an expression where at least `level` is needed."""
+def _expr(node: ast.Expr, least: int = _ANY) -> str:
+    """The text of an expression where a level of at least `least` is needed."""
     text = _plain(node)
-    return f"({text})" if _level(node) < level else text
+    return f"({text})" if level(node) < least else text
 
 
 def _plain(node: ast.Expr) -> str:
@@ -267,8 +290,8 @@ def _list(nodes: tuple[Any, ...]) -> str:
 def _operation(node: ast.Expr) -> str:
     match node:
         case ast.Binary():
-            level = _BINARY_LEVEL[node.op]
-            return f"{_expr(node.left, level)} {node.op} {_expr(node.right, level + 1)}"
+            own = _BINARY_LEVEL[node.op]
+            return f"{_expr(node.left, own)} {node.op} {_expr(node.right, own + 1)}"
         case ast.Ternary():
             cond, otherwise = _expr(node.cond, _TERNARY + 1), _expr(node.otherwise, _TERNARY)
             return f"{cond} ?: {otherwise}" if node.then is None else f"{cond} ? {_expr(node.then)} : {otherwise}"
@@ -300,12 +323,13 @@ def _operation(node: ast.Expr) -> str:
     raise TypeError(f"no text for {type(node).__name__}")
 
 
-def _if(node: ast.If) -> str:
-    text = _braced(f"if ({_expr(node.cond)}) ", node.then, value=True)
+def _if(node: ast.If, *, value: bool = True) -> str:
+    text = _braced(f"if ({_expr(node.cond)}) ", node.then, value=value)
     if node.otherwise is None:
         return text
-    otherwise = _if(node.otherwise) if isinstance(node.otherwise, ast.If) else _expr(node.otherwise)
-    return f"{text} else {otherwise}"
+    if isinstance(node.otherwise, ast.If):
+        return f"{text} else {_if(node.otherwise, value=value)}"
+    return _braced(f"{text} else ", node.otherwise, value=value)
 
 
 # ---------------------------------------------------------------- types
@@ -315,10 +339,14 @@ def _type_or_expr(node: ast.TypeExpr | ast.Expr) -> str:
     """The argument of sizeof and the like, where `x` and `x[3]` are types and `(x)` and `(x[3])` expressions."""
     if isinstance(node, ast.TypeExpr):
         return _type(node)
-    inner: ast.Expr = node
-    while isinstance(inner, ast.Index):
-        inner = inner.base
-    return f"({_expr(node)})" if isinstance(inner, ast.Identifier) else _expr(node)
+    return f"({_expr(node)})" if reads_as_type(node) else _expr(node)
+
+
+def reads_as_type(node: ast.Expr) -> bool:
+    """Whether an expression would be taken for a type in `sizeof(…)` unless it has parentheses."""
+    while isinstance(node, ast.Index):
+        node = node.base
+    return isinstance(node, ast.Identifier) and not is_reserved(node.name)
 
 
 def _type(node: ast.TypeExpr) -> str:

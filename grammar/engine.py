@@ -89,6 +89,7 @@ class Engine:
         self.actions: Any = None
         self.recovery: Any = None
         self.skipped_block = False
+        self.gaps: list[tuple[int, int]] | None = None  # the layout between tokens, if wanted
         self.complete = False  # the statement at hand can only end here
         self.end = 0
 
@@ -198,6 +199,8 @@ class Engine:
             self.report("nesting too deep", token.start, token.end)
             raise Stop
         self.push(token, token.start, token.end, 0, target)
+        if self.gaps is not None:
+            self.gaps.append((self.at, token.start))
         self.at = token.end
         for problem in token.problems:
             if problem.end < 0:

@@ -23,6 +23,15 @@ def parse(source: Source, diagnostics: Diagnostics) -> ast.Script:
     return result
 
 
+def parse_with_gaps(source: Source, diagnostics: Diagnostics) -> tuple[ast.Script | None, list[tuple[int, int]]]:
+    """Like `parse`, with the (start, end) of all white space and comments, for the formatter; None after an error."""
+    engine = _engine(source, diagnostics, _after_shebang(source.text))
+    engine.gaps = []
+    result = engine.run("script")
+    engine.gaps.append((engine.at, len(source.text)))
+    return (result if isinstance(result, ast.Script) else None), engine.gaps
+
+
 def parse_expression(text: str, source: Source | None = None) -> ast.Expr | None:
     """The expression that `text` is from end to end, or None.  For `#define` bodies and the like.
 
@@ -37,10 +46,14 @@ def parse_type(text: str) -> ast.TypeExpr | None:
 
 
 def _run(source: Source, diagnostics: Diagnostics, start: str, begin: int = 0) -> object:
+    return _engine(source, diagnostics, begin).run(start)
+
+
+def _engine(source: Source, diagnostics: Diagnostics, begin: int) -> Engine:
     engine = Engine(source, diagnostics, begin)
     engine.actions = TreeBuilder(engine)
     engine.recovery = Recovery(engine)
-    return engine.run(start)
+    return engine
 
 
 def _after_shebang(text: str) -> int:
