@@ -1,9 +1,9 @@
 """Aggregate maps: `@m[key] = count()` and such, and reading them back across the CPUs.
 
-Place in the pipeline: behind the Emitter.  In: UpdateAggregate and MapRead nodes on aggregate maps, the AggregateDef's
-`lower`, `bucket`, `merge`, `finish`.  Out: code that touches this CPU's record only, or a loop over all CPUs.  What a
-newcomer would get wrong: the record of a missing key is built on the stack and handed to the kernel, so the row's code
-is emitted once and works on either memory.
+Place in the pipeline: behind the Emitter.  In: UpdateAggregate and MapRead nodes on aggregate maps, the
+AggregateDef's `lower`, `bucket`, `merge`, `finish`.  Out: code that touches this CPU's record only, or a loop over
+all CPUs.  What a newcomer would get wrong: the record of a missing key is built on the stack and handed to the
+kernel, so the row's code is emitted once and works on either memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The Program: linked programs, maps, events and probes put together.
 
 Place in the pipeline: the last step of code generation.  In: the module builder's tables and the object.  Out: the
-frozen Program.  What a newcomer would get wrong: `ProbeSpec.program` counts instances; several attach points share one.
+frozen Program.  What a newcomer would get wrong: `ProbeSpec.program` counts instances; several attach points share
+one.
 """
 
 from __future__ import annotations

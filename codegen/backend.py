@@ -1,8 +1,8 @@
 """LLVM proper: text of a module in, optimised text or a BPF object out, all in this process.
 
-Place in the pipeline: behind the module builder, in front of `codegen.object`.  In: IR text.  Out: IR text, ELF bytes.
-What a newcomer would get wrong: the module must carry the target's data layout as well as its triple; without it
-LLVM assumes 4-byte alignment and takes each 64-bit access apart.
+Place in the pipeline: behind the module builder, in front of `codegen.object`.  In: IR text.  Out: IR text, ELF
+bytes. What a newcomer would get wrong: the module must carry the target's data layout as well as its triple; without
+it LLVM assumes 4-byte alignment and takes each 64-bit access apart.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def optimise(module: Any, cpu: str) -> Any:
 
 
 def emit_object(module: Any, cpu: str) -> bytes:
-    """The ELF file.  Raises InternalError where LLVM cannot (a function too long for a jump, a call it does not have)."""
+    """The ELF file.  Raises InternalError where LLVM cannot (a function too long for a jump)."""
     try:
         return bytes(target_machine(cpu).emit_object(module))
     except RuntimeError as error:

@@ -1,8 +1,8 @@
 """The numbers of the BPF helpers, by name.
 
-Place in the pipeline: used by the Emitter for calls and by the disassembler for names.  In: a name of bpf.h without its
-`bpf_`.  Out: the number that a call instruction holds.  What a newcomer would get wrong: the list is positional and
-append-only (include/uapi/linux/bpf.h, `__BPF_FUNC_MAPPER`): an entry must never be removed or moved.
+Place in the pipeline: used by the Emitter for calls and by the disassembler for names.  In: a name of bpf.h without
+its `bpf_`.  Out: the number that a call instruction holds.  What a newcomer would get wrong: the list is positional
+and append-only (include/uapi/linux/bpf.h, `__BPF_FUNC_MAPPER`): an entry must never be removed or moved.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ map_lookup_percpu_elem skc_to_mptcp_sock dynptr_from_mem ringbuf_reserve_dynptr 
 ringbuf_discard_dynptr dynptr_read dynptr_write dynptr_data tcp_raw_gen_syncookie_ipv4 tcp_raw_gen_syncookie_ipv6
 tcp_raw_check_syncookie_ipv4 tcp_raw_check_syncookie_ipv6 ktime_get_tai_ns user_ringbuf_drain cgrp_storage_get
 cgrp_storage_delete
-""".split()
+"""
 
-HELPERS: dict[str, int] = {name: number for number, name in enumerate(_NAMES)}
+HELPERS: dict[str, int] = {name: number for number, name in enumerate(_NAMES.split())}
 HELPER_NAMES: dict[int, str] = {number: name for name, number in HELPERS.items()}

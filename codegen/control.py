@@ -1,8 +1,8 @@
 """Control flow: conditions, blocks, the end of a probe, what crosses from a program into its callbacks, subprograms.
 
 Place in the pipeline: behind the Emitter.  In: statements, Python callables that emit.  Out: basic blocks.  What a
-newcomer would get wrong: `return` inside a `for` body is a return from a *callback*: it stores a flag in the program's
-frame, stops the loop, and the program checks the flag behind it.
+newcomer would get wrong: `return` inside a `for` body is a return from a *callback*: it stores a flag in the
+program's frame, stops the loop, and the program checks the flag behind it.
 """
 
 from __future__ import annotations

@@ -112,9 +112,7 @@ def _store_literal(em: Emitter, literal: typed.TupleExpr, goal: types.Tuple | ty
         elements[places[index]] = item if item.type == to else typed.Convert(item, type=to, span=item.span)
     memory.store(
         em,
-        typed.TupleExpr(
-            tuple(elements), tuple(places[i] for i in order), type=goal, span=literal.span
-        ),
+        typed.TupleExpr(tuple(elements), tuple(places[i] for i in order), type=goal, span=literal.span),
         dest,
     )
 

@@ -1,8 +1,8 @@
 """Debug metadata: what makes LLVM write .BTF and .BTF.ext, so that the verifier can name the script's lines.
 
 Place in the pipeline: used by the module builder and the Emitter.  In: spans.  Out: DISubprogram and DILocation
-metadata.  What a newcomer would get wrong: without a DISubprogram on a callback the kernel refuses the program ("missing
-btf func_info"), line numbers or not.
+metadata.  What a newcomer would get wrong: without a DISubprogram on a callback the kernel refuses the program
+("missing btf func_info"), line numbers or not.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ class DebugInfo:
                 "file": file,
                 "scope": file,
                 "line": span.line,
-                "type": self._module.add_debug_info(
-                    "DISubroutineType", {"types": self._module.add_metadata([None])}
-                ),
+                "type": self._module.add_debug_info("DISubroutineType", {"types": self._module.add_metadata([None])}),
                 "unit": unit,
                 "spFlags": ir.DIToken(kind + " | DISPFlagOptimized"),
             },

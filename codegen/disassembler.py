@@ -1,8 +1,9 @@
 """BPF instructions as text, in the notation of the kernel's verifier log.
 
-Place in the pipeline: a view (`-d dis`); nothing depends on it.  In: a ProgramSpec.  Out: lines, with the script's line in
-front of the instructions that came from it.  What a newcomer would get wrong: this is what is *in the Program*: map
-references are still names, and jump targets count from the start of the linked program.  Source: RFC 9669 (BPF ISA).
+Place in the pipeline: a view (`-d dis`); nothing depends on it.  In: a ProgramSpec.  Out: lines, with the script's
+line in front of the instructions that came from it.  What a newcomer would get wrong: this is what is *in the
+Program*: map references are still names, and jump targets count from the start of the linked program.  Source: RFC
+9669 (BPF ISA).
 """
 
 from __future__ import annotations
@@ -15,7 +16,20 @@ from pytrace.program import ProgramSpec, Relocation
 
 _SIZES = {0x00: "u32", 0x08: "u16", 0x10: "u8", 0x18: "u64"}
 _SIGNED = {0x00: "s32", 0x08: "s16", 0x10: "s8"}
-_ALU = {0: "+=", 1: "-=", 2: "*=", 3: "/=", 4: "|=", 5: "&=", 6: "<<=", 7: ">>=", 9: "%=", 10: "^=", 11: "=", 12: "s>>="}
+_ALU = {
+    0: "+=",
+    1: "-=",
+    2: "*=",
+    3: "/=",
+    4: "|=",
+    5: "&=",
+    6: "<<=",
+    7: ">>=",
+    9: "%=",
+    10: "^=",
+    11: "=",
+    12: "s>>=",
+}
 _JUMPS = {1: "==", 2: ">", 3: ">=", 4: "&", 5: "!=", 6: "s>", 7: "s>=", 10: "<", 11: "<=", 12: "s<", 13: "s<="}
 _SIGNED_DIVISION = {3: "s/=", 9: "s%="}
 
@@ -59,9 +73,7 @@ def _wide(registers: int, low: int, high: int, index: int, relocation: Relocatio
     return f"{target} = {relocation.kind} {relocation.name}{extra}"
 
 
-def _one(
-    opcode: int, dst: int, src: int, offset: int, value: int, index: int, relocation: Relocation | None
-) -> str:
+def _one(opcode: int, dst: int, src: int, offset: int, value: int, index: int, relocation: Relocation | None) -> str:
     kind = opcode & 7
     if kind in (4, 7):
         return _alu(opcode, "w" if kind == 4 else "r", dst, src, offset, value)

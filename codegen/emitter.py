@@ -2,8 +2,8 @@
 
 Place in the pipeline: between the typed script and the LLVM module; `registry.Lowering` describes its public part.
 In: typed nodes.  Out: instructions at the position of `builder`.  What a newcomer would get wrong: memory values are
-passed by destination (`store(expr, dest)`), and a helper's result that is kept for the event (`helper_once`) is kept per
-region of code, because a value computed under a condition does not dominate what follows it.
+passed by destination (`store(expr, dest)`), and a helper's result that is kept for the event (`helper_once`) is kept
+per region of code, because a value computed under a condition does not dominate what follows it.
 """
 
 from __future__ import annotations

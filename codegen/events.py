@@ -1,8 +1,8 @@
 """Events: records in the ring buffer, lost-event counts, and run-time warnings (spec 07 §6).
 
-Place in the pipeline: behind the Emitter.  In: a row's key, its fields, a function that fills them.  Out: reserve, fill
-in place, submit.  What a newcomer would get wrong: a reserved record must be submitted or discarded on every path, so
-whatever leaves the program from inside `fill` first discards what is open (`control.end_probe`).
+Place in the pipeline: behind the Emitter.  In: a row's key, its fields, a function that fills them.  Out: reserve,
+fill in place, submit.  What a newcomer would get wrong: a reserved record must be submitted or discarded on every
+path, so whatever leaves the program from inside `fill` first discards what is open (`control.end_probe`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Place in the pipeline: behind the Emitter.  In: loop statements.  Out: blocks, or a static function and a call of
 bpf_loop / bpf_for_each_map_elem.  What a newcomer would get wrong: a callback gets a record of pointers to the outer
-variables it uses; which ones is known only after its body was emitted, and then the record is written in front of the call.
+variables it uses; which ones is known only after its body was emitted, and then the record is written in front of the
+call.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How each map of a script lies in the kernel: the choice of map kind, sizes and storage.
 
-Place in the pipeline: called by the module builder once a map.  In: the MapSymbol with its final types.  Out: MapSpec.
-What a newcomer would get wrong: scalar maps are never hashes: one array element holds an "assigned" flag and the value,
-because the address of an array element is known when the program is loaded.
+Place in the pipeline: called by the module builder once a map.  In: the MapSymbol with its final types.  Out:
+MapSpec. What a newcomer would get wrong: scalar maps are never hashes: one array element holds an "assigned" flag and
+the value, because the address of an array element is known when the program is loaded.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def script_map_spec(symbol: typed.MapSymbol, registry: Registry, config: Mapping
     if isinstance(value, Aggregate):
         return _aggregate_spec(symbol, value, registry, config, where)
     if symbol.key_type is None:
-        return MapSpec(kernel_name(symbol), "array", 4, 8 + round8(max(1, value.size)), 1, 0, None, value, "slot", where)
+        return MapSpec(
+            kernel_name(symbol), "array", 4, 8 + round8(max(1, value.size)), 1, 0, None, value, "slot", where
+        )
     kind = registry.maps[symbol.declared_kind].kernel_kind if symbol.declared_kind else "hash"
     return _hash_spec(symbol, kind, max(1, symbol.key_type.size), max(1, value.size), "plain", config, where)
 
@@ -67,7 +69,9 @@ def _hash_spec(
     copies = 8 if "percpu" in kind else 1
     too_much = entries * (key + value * copies) > PREALLOC_LIMIT
     flags = NO_PREALLOC if too_much and "lru" not in kind else 0
-    return MapSpec(kernel_name(symbol), kind, key, value, entries, flags, symbol.key_type, symbol.value_type, storage, where)
+    return MapSpec(
+        kernel_name(symbol), kind, key, value, entries, flags, symbol.key_type, symbol.value_type, storage, where
+    )
 
 
 def aggregate_row(registry: Registry, t: Aggregate) -> AggregateDef:

@@ -1,8 +1,8 @@
 """Maps with plain values: keys, reads, assignments, updates in place, deletion.
 
-Place in the pipeline: behind the Emitter.  In: map nodes.  Out: loads and stores (scalar maps) or helper calls (keyed).
-What a newcomer would get wrong: a scalar map is no hash: its element's address is a relocation, byte 0 holds the
-"assigned" flag and the value begins at byte 8 (MapSpec.storage "slot").
+Place in the pipeline: behind the Emitter.  In: map nodes.  Out: loads and stores (scalar maps) or helper calls
+(keyed). What a newcomer would get wrong: a scalar map is no hash: its element's address is a relocation, byte 0 holds
+the "assigned" flag and the value begins at byte 8 (MapSpec.storage "slot").
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Memory: locals, variables, loads and stores of known alignment, copies, and values that do not fit a register.
 
 Place in the pipeline: behind the Emitter.  In: typed nodes of memory types (`types.is_memory`).  Out: bytes at a
-destination.  What a newcomer would get wrong: LLVM takes an access of unknown alignment apart into single bytes, so the
-Emitter notes the alignment of the pointers it hands out, and the verifier insists on it for the stack.
+destination.  What a newcomer would get wrong: LLVM takes an access of unknown alignment apart into single bytes, so
+the Emitter notes the alignment of the pointers it hands out, and the verifier insists on it for the stack.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The LLVM module of one script, and the tables that grow beside it: maps, events, globals, read-only text.
 
-Place in the pipeline: made by `codegen.generate`, filled by one Emitter a program, read by `codegen.assemble`.
-In: the typed script.  Out: an `llvmlite.ir.Module` whose external symbols `map:NAME` and `data:NAME` become
-relocations, and the MapSpec, EventSpec and GlobalSpec rows.  What a newcomer would get wrong: a symbol with no
-prefix is a function; `data:` is the address of element 0 of a one-element array, so no look-up call is needed.
+Place in the pipeline: made by `codegen.generate`, filled by one Emitter a program, read by `codegen.assemble`. In:
+the typed script.  Out: an `llvmlite.ir.Module` whose external symbols `map:NAME` and `data:NAME` become relocations,
+and the MapSpec, EventSpec and GlobalSpec rows.  What a newcomer would get wrong: a symbol with no prefix is a
+function; `data:` is the address of element 0 of a one-element array, so no look-up call is needed.
 """
 
 from __future__ import annotations

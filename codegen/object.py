@@ -1,8 +1,8 @@
 """Reading the BPF object back, and linking each program with the functions that it calls.
 
 Place in the pipeline: between the backend and `codegen.assemble`.  In: ELF bytes with one function per section.  Out:
-`Linked` programs: instructions, relocations, func_info and line_info.  What a newcomer would get wrong: all numbers of
-`Linked` count from the start of the *linked* program, in 8-byte instructions, and an ld_imm64 takes two of them.
+`Linked` programs: instructions, relocations, func_info and line_info.  What a newcomer would get wrong: all numbers
+of `Linked` count from the start of the *linked* program, in 8-byte instructions, and an ld_imm64 takes two of them.
 
 Why not pyelftools: its import alone takes as long as everything in this file does for a whole object; what is needed
 here is five fixed structures of elf(5) and two of the kernel's Documentation/bpf/btf.rst.

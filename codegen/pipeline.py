@@ -1,8 +1,8 @@
 """From the typed script to the Program, and the views of what lies between.
 
-Place in the pipeline: called by the driver through `pytrace.codegen`.  In: TypedScript.  Out: Program; IR text, optimised
-IR text, disassembly and ELF bytes for `-d` and `--emit-elf`.  What a newcomer would get wrong: everything here is a
-function of the typed script, `cpu` and `verbose_warnings`; the same input gives the same bytes.
+Place in the pipeline: called by the driver through `pytrace.codegen`.  In: TypedScript.  Out: Program; IR text,
+optimised IR text, disassembly and ELF bytes for `-d` and `--emit-elf`.  What a newcomer would get wrong: everything
+here is a function of the typed script, `cpu` and `verbose_warnings`; the same input gives the same bytes.
 """
 
 from __future__ import annotations

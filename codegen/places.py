@@ -1,8 +1,8 @@
 """Places: chains of `Deref`, `FieldRead`, `IndexRead` become one address and one read of the final bytes.
 
 Place in the pipeline: behind the Emitter.  In: such a chain.  Out: a Place (where), then a scalar or bytes.  What a
-newcomer would get wrong: a place is either *direct* (memory that the program may load from: variables, map values, the
-context) or *remote* (an address, read with probe_read); only the innermost base decides.
+newcomer would get wrong: a place is either *direct* (memory that the program may load from: variables, map values,
+the context) or *remote* (an address, read with probe_read); only the innermost base decides.
 """
 
 from __future__ import annotations
@@ -196,9 +196,7 @@ def _is_direct(expr: typed.Expr) -> bool:
         case typed.IndexRead():
             return isinstance(expr.index, typed.IntConst) and _is_direct(expr.base)
         case typed.Deref():
-            return (
-                isinstance(expr.pointer, typed.AddressOf) and isinstance(expr.pointer.target, typed.VarRead)
-            )
+            return isinstance(expr.pointer, typed.AddressOf) and isinstance(expr.pointer.target, typed.VarRead)
     return types.is_memory(expr.type)
 
 

@@ -1,7 +1,7 @@
 """Statements.
 
-Place in the pipeline: behind the Emitter.  In: typed statements.  Out: instructions.  What a newcomer would get wrong:
-code behind `return` or `exit()` is still emitted, into a block that nothing reaches; LLVM drops it.
+Place in the pipeline: behind the Emitter.  In: typed statements.  Out: instructions.  What a newcomer would get
+wrong: code behind `return` or `exit()` is still emitted, into a block that nothing reaches; LLVM drops it.
 """
 
 from __future__ import annotations

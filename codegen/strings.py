@@ -1,8 +1,8 @@
 """Strings and other byte sequences: constants, reads, comparison.
 
-Place in the pipeline: behind the Emitter.  In: typed nodes, pointers.  Out: bytes, or an i1.  What a newcomer would get
-wrong: what lies behind a string's NUL is only defined where `Emitter.padded` asked for it, so strings are compared up to
-their NUL, never as blocks.
+Place in the pipeline: behind the Emitter.  In: typed nodes, pointers.  Out: bytes, or an i1.  What a newcomer would
+get wrong: what lies behind a string's NUL is only defined where `Emitter.padded` asked for it, so strings are
+compared up to their NUL, never as blocks.
 """
 
 from __future__ import annotations
