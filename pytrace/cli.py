@@ -17,7 +17,6 @@ from pytrace.diagnostics import InternalError, MachineError, PytraceError, Scrip
 from pytrace.options import Options
 from pytrace.version import REFERENCE
 
-
 _DEBUG_STAGES = (
     "parse", "ast", "types", "codegen", "codegen-opt", "dis", "libbpf", "verifier", "program", "time",
 )  # fmt: skip
@@ -407,12 +406,11 @@ def program_name() -> str:
 
 
 def version() -> str:
-    """`bpftrace v0.27.1` when called by that name, so that scripts which ask find what they expect."""
+    """`bpftrace v0.27.1` first, since scripts ask for it; our own version too, unless called by the name `bpftrace`."""
     from pytrace import __version__
 
-    if program_name() == "bpftrace":
-        return f"bpftrace {REFERENCE}"
-    return f"pytrace v{__version__} (bpftrace {REFERENCE})"
+    own = "" if program_name() == "bpftrace" else f"\npytrace v{__version__}"
+    return f"bpftrace {REFERENCE}{own}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -370,14 +370,25 @@ def _command() -> str:
 _HIGHEST_PID = 0x400000
 
 
+def _unsigned(text: str) -> int:
+    """An integer as strtoull(3) reads it, all of it.  Raises UsageError in the reference's words."""
+    from re import match
+
+    found = match(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)", text)
+    if not found:
+        raise UsageError(f"Failed to parse pid: invalid integer: {text}")
+    if found.end() < len(text):
+        raise UsageError(f"Failed to parse pid: invalid trailing bytes: {text}")
+    digits = found[2]
+    value = int(digits, 8) if digits[0] == "0" and digits.isdigit() else int(digits, 0)
+    return -value % 2**64 if found[1] == "-" else value
+
+
 def checked_pid(text: str) -> int | None:
     """The PID of -p, which must name a live process.  Raises UsageError as the reference words it."""
     if not text:
         return None
-    try:
-        pid = int(text, 0) % 2**64  # as strtoull(3) reads a minus sign
-    except ValueError:
-        raise UsageError(f"Failed to parse pid: invalid integer: {text}") from None
+    pid = _unsigned(text)
     if pid > _HIGHEST_PID:
         raise UsageError(f"Pid out of range: {pid}")
     try:
