@@ -32,7 +32,7 @@ def _hierarchies() -> list[tuple[str, str]]:
 def paths_of(cgroup: int, pattern: str = "") -> list[tuple[str, str]]:
     """The paths of group `cgroup` in the hierarchies whose name matches the wildcard `pattern` ("" = all)."""
     found = []
-    for name, mount in sorted(_hierarchies()):
+    for name, mount in sorted(_hierarchies(), key=lambda h: (h[0] != "unified", h[0])):
         if pattern and not fnmatchcase(name, pattern):
             continue
         path = _path_below(mount, cgroup)

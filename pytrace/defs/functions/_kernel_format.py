@@ -36,8 +36,7 @@ def check_debugf(site: CallSite) -> None:
     error = format_error(text, given)
     if error:
         site.error(error)
-        return
-    for i, (spec, t) in enumerate(zip(split_format(text)[1], given, strict=True), 1):
+    for i, (spec, t) in enumerate(zip(split_format(text)[1], given, strict=False), 1):
         wanted = _TAKES.get(spec.conversion)
         if wanted is None:
             site.error(f"Invalid format specifier for `debugf`: {spec.conversion}", _span(site, 0))
@@ -58,7 +57,7 @@ def lower_seq_printf(em: Lowering, call: typed.Call) -> None:
     """Through the seq_file of `ctx->meta`: the first member of struct bpf_iter_meta, itself first in every context."""
     text, args = getattr(call.args[0], "value", ""), call.args[1:]
     pointer = types.Pointer()
-    meta = em.builder.inttoptr(em.load(em.ctx, pointer), em.ctx.type)
+    meta = em.aligned(em.builder.inttoptr(em.load(em.ctx, pointer), em.ctx.type), 8)
     sequence = em.builder.inttoptr(em.load(meta, pointer), em.ctx.type)
     words = _words(em, args)
     data = em.local(8 * max(1, len(words)))

@@ -19,7 +19,9 @@ _MOST_STRINGS, _STRING_SIZE = 16, 1024
 def _rule(site: CallSite) -> Type:
     t = site.arg_type(0)
     if site.final and not isinstance(t, (types.Int, types.Enum, types.Pointer, types.NoneType)):
-        site.error(f"() only supports int or pointer arguments ({t} provided)")
+        from pytrace.sema.joins import kind_name
+
+        site.error(f"() only supports int or pointer arguments ({kind_name(t)} provided)")
     return NONE
 
 
