@@ -59,10 +59,12 @@ def missing(feature: str) -> str:
 
 
 def _path(path: Path | str) -> str:
+    """The path must be there and open: in tracefs a file may look readable and refuse it."""
     try:
-        return "" if os.access(path, os.R_OK) else f"no {path}"
+        os.close(os.open(path, os.O_RDONLY))
     except OSError as error:
         return str(error)
+    return ""
 
 
 def _command(name: str) -> str:

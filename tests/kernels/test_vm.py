@@ -1,5 +1,5 @@
-"""The smoke run on Linux 6.12 in a virtual machine: what CI's own kernel cannot do (kprobes, raw tracepoints), and a little
-of what it can.  The tests are those of tests/live and tests/conformance that carry the mark `smoke`."""
+"""The smoke run on Linux 6.12 in a virtual machine: what CI's own kernel cannot do (kprobes, raw tracepoints), and a
+little of what it can.  The tests are those of tests/live and tests/conformance that carry the mark `smoke`."""
 
 from __future__ import annotations
 
@@ -29,17 +29,8 @@ def test_smoke_on_6_12() -> None:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         plugins = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest", "--basetemp=/run/pytest"]
-        pytest_command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-m",
-            "smoke",
-            *plugins,
-            "tests/live",
-            "tests/conformance",
-        ]
+        options = ["-q", "--color=no", "-m", "smoke", *plugins]
+        pytest_command = [sys.executable, "-m", "pytest", *options, "tests/live", "tests/conformance"]
         command = f"cd {shlex.quote(str(machine.ROOT))} && env {shlex.join(f'{k}={v}' for k, v in settings.items())} "
         done = subprocess.run(
             [str(machine.ROOT / "tests" / "kernels" / "run"), command + shlex.join(pytest_command)],
