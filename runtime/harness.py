@@ -65,23 +65,21 @@ def _run(session: Session, probe: ProbeSpec, repeat: int) -> tuple[int, int]:
 
 
 def _begin(session: Session, phase: str) -> list[ProbeSpec]:
-    for probe in session.phase("begin"):
+    for probe in session.plan.phase("begin"):
         session.fire(probe)
-        session.fetch()
-    probes = session.phase(phase)
-    if not probes and not session.phase("begin") and not session.phase("end"):
+        session.pump.fetch()
+    probes = session.plan.phase(phase)
+    if not probes and not session.plan.phase("begin") and not session.plan.phase("end"):
         raise MachineError("Attachment failed for all probes.")
     return probes
 
 
 def _end(session: Session, status: int) -> int:
-    session.drain()
-    for probe in session.phase("end"):
+    session.pump.drain()
+    for probe in session.plan.phase("end"):
         session.fire(probe)
-    session.drain()
-    lost = session.losses.total()
-    if lost:
-        session.output.total_lost(lost)
+    session.pump.drain()
+    session.report_losses()
     session.output.end()
     session.output.flush()
     return status
@@ -95,7 +93,7 @@ def _captured(session: Session, probe: ProbeSpec, repeat: int) -> tuple[Captured
     session.exit_status = 0
     try:
         value, duration = _run(session, probe, repeat)
-        session.drain()
+        session.pump.drain()
     finally:
         captured.drain()
         session.use_output(output)

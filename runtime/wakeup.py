@@ -82,8 +82,8 @@ class Wakeup:
         if owned:
             self._owned.append(fd)
 
-    def wait(self, seconds: float) -> None:
-        """Until something happens, or for that long."""
+    def wait(self, seconds: float) -> bool:
+        """Until something happens, or for that long; False when nothing did."""
         assert self._epoll is not None
         ready = {fd for fd, _ in self._epoll.poll(seconds)}
         self._ready = ready
@@ -92,6 +92,7 @@ class Wakeup:
                 os.read(self._owned[0], 512)
             except BlockingIOError:
                 pass
+        return bool(ready)
 
     def is_readable(self, fd: int) -> bool:
         """Whether the last wait, or a look now, found `fd` readable."""
