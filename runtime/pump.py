@@ -1,8 +1,8 @@
 """The way of records from the ring to the handlers: fetch, keep, handle.
 
 Place in the pipeline: driven by the Session.  In: the ring.  Out: calls of the Dispatcher.
-What a newcomer would get wrong: records are fetched far more often than they are handled: handling is what takes time, and
-meanwhile the kernel must find room in the ring.
+What a newcomer would get wrong: records are fetched far more often than they are handled: handling is what takes
+time, and meanwhile the kernel must find room in the ring.
 """
 
 from __future__ import annotations

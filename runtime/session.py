@@ -2,8 +2,8 @@
 
 Place in the pipeline: the top of the runtime; called by the driver.  In: Program, rows, an Output, options.
 Out: an exit status.  Raises MachineError and its kin.
-What a newcomer would get wrong: the session owns every fd and lets go in a fixed order: programs stop, what is pending is
-printed, `end` probes run, maps are printed, and only then go the kernel objects whose end
+What a newcomer would get wrong: the session owns every fd and lets go in a fixed order: programs stop, what is pending
+is printed, `end` probes run, maps are printed, and only then go the kernel objects whose end
 takes long; nobody waits for those.
 """
 
