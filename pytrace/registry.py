@@ -200,6 +200,10 @@ class Lowering(Protocol):
         """`ptr` plus byte offset (int or i64)."""
         ...
 
+    def aligned(self, ptr: Any, align: int) -> Any:
+        """Note that `ptr` has this alignment; a pointer made from a number has none known, and is read by bytes."""
+        ...
+
     def zero(self, ptr: Any, size: int) -> None: ...
 
     def copy(self, dest: Any, source: Any, size: int) -> None: ...
@@ -256,6 +260,10 @@ class Lowering(Protocol):
 
     def global_value(self, source: str) -> Any:
         """The i64 that the runtime set before loading: start_ns, cpid, has_cpid, ncpus, tai_offset, pidns_dev, pidns_ino."""
+        ...
+
+    def opaque(self, value: Any) -> Any:
+        """`value`, but LLVM knows nothing about it."""
         ...
 
     # maps ---------------------------------------------------------------
@@ -481,8 +489,8 @@ class AttachPoint:
     span: Span
     params: Mapping[str, Any] = field(default_factory=dict)
     args: Struct | None = None
-    no_args: str = ""
-    """Why `args` is None although the provider has them; reported at the attach point."""
+    args_problem: Callable[[], str] | None = field(default=None, compare=False)
+    """Why `args` cannot be used, "" if they can; asked only when a body uses them, and reported at the attach point."""
     retval: Type | None = None
     program_type: str = ""
     attach_type: str = ""

@@ -298,6 +298,13 @@ class Struct(Type):
         return f"Struct({self.tag!r}, {self.name!r})"
 
 
+class UnprintableStruct(Struct):
+    """A struct whose members can be printed, but not the whole: the record of a tracepoint."""
+
+    __slots__ = ()
+    printable: ClassVar[bool] = False
+
+
 @dataclass(frozen=True, slots=True)
 class Enum(Type):
     """`enum X`; `bits` is its C width (64 for an enumerator used as a value).  `variants`: (name, value) pairs."""

@@ -66,6 +66,8 @@ def _member(el: Elaborator, node: ast.FieldAccess, base: typed.Expr, t: Struct) 
             f"Attempting to access pointer field '{node.name}' with unsupported tag attribute: {field.tag}",
             what="field",
         )
+    if field.tag == "common":
+        el.mismatch(node.span, "BPF does not support accessing common tracepoint fields", what="field")
     if not is_args:
         return typed.FieldRead(type=field.type, span=node.span, space=base.space, base=base, field=field)
     el.unit.looks_at_args = True

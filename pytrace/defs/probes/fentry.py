@@ -193,6 +193,7 @@ FENTRY = ProbeDef(
     attach=_attach,
     attach_last_first=True,
     pid_filter=True,
+    args_are_parameters=True,
 )
 FEXIT = ProbeDef(
     name="fexit",
@@ -213,6 +214,7 @@ FEXIT = ProbeDef(
     attach=_attach,
     attach_last_first=True,
     pid_filter=True,
+    args_are_parameters=True,
 )
 
 ROWS = (FENTRY, FEXIT)

@@ -150,6 +150,7 @@ RAWTRACEPOINT = ProbeDef(
     lower_arg=lower_context_arg,
     attach=_attach,
     pid_filter=True,
+    args_are_parameters=True,
 )
 
 ROWS = (RAWTRACEPOINT,)

@@ -10,13 +10,14 @@ helper.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs.attach_parts import count_error
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
 from pytrace.target import Target, has_wildcard, matcher
-from pytrace.types import Space, Struct, StructLayout
+from pytrace.types import Space, Struct, StructLayout, UnprintableStruct
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
@@ -67,16 +68,19 @@ def _point(site: AttachSite, category: str, event: str) -> AttachPoint | None:
 
 
 def args_struct(target: Target, category: str, event: str) -> Struct:
-    """The struct behind `args`: the event's own fields, offsets in the record.  Types are looked up when it is used."""
+    """The struct behind `args`: the record's fields.  Types are looked up when it is used.
+
+    The tag `common` is on those that all events have and the kernel does not let a program read.
+    """
 
     def layout() -> StructLayout | None:
         found = target.tracepoint(category, event)
         if found is None:
             return None
         size = max((f.offset + f.type.size for f in found.fields), default=8)
-        return StructLayout(size, 8, found.fields)
+        return StructLayout(size, 8, (*(replace(f, tag="common") for f in found.common), *found.fields))
 
-    return Struct("struct", f"tracepoint:{category}:{event}_args", layout)
+    return UnprintableStruct("struct", f"tracepoint:{category}:{event}_args", layout)
 
 
 def _listing(target: Target, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:

@@ -226,10 +226,13 @@ def _point(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, offset: int | 
     point = _place(site, pattern, symbol.offset + shift, problem)
     if pattern.provider is not UPROBE:
         return replace(point, function=symbol.name)
-    if not site.target.has_dwarf(pattern.target):
-        problem = f'Could not parse arguments of "{pattern.name}": no debuginfo found for {pattern.target}'
-        return replace(point, no_args=problem, function=symbol.name)
-    return replace(point, args=function_args(site.target, pattern.target, symbol.name), function=symbol.name)
+    path, name = pattern.target, symbol.name
+    return replace(
+        point,
+        args=function_args(site.target, path, name),
+        args_problem=lambda: _args_problem(site.target, path, name, pattern.name),
+        function=name,
+    )
 
 
 def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) -> str:
@@ -296,6 +299,17 @@ def function_args(target: Target, path: str, function: str) -> Struct | None:
         return StructLayout(at, 8, tuple(fields))
 
     return Struct("struct", f"uprobe:{path}:{function}_args", layout)
+
+
+def _args_problem(target: Target, path: str, function: str, probe: str) -> str:
+    """Why there is no struct of arguments, "" if there is one."""
+    head = f'Could not parse arguments of "{probe}": '
+    if not target.has_dwarf(path):
+        return f"{head}no debuginfo found for {path}"
+    found = target.dwarf_function(path, function)
+    if found is not None and len(found.params) > len(registers.ARGUMENTS):
+        return f"{head}'args' builtin is not supported for probes with stack-passed arguments."
+    return ""
 
 
 def lower_register_argument(em: Lowering, n: int) -> Any:
@@ -384,6 +398,7 @@ UPROBE = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    args_are_parameters=True,
     listing=_listing,
     lower_argn=lower_register_argument,
     lower_arg=_lower_arg,

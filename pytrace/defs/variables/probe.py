@@ -141,9 +141,13 @@ def _args_type(site: CallSite) -> Type:
         return NONE
     site.uses_attach_point()
     args = site.attach_point.args
+    point = site.attach_point
+    problem = point.args_problem() if point.args_problem else ""
+    if problem:
+        site.error(problem, point.span)
+        return NONE
     if args is None:
-        point = site.attach_point
-        site.error(point.no_args or "Cannot read function parameters", point.span if point.no_args else None)
+        site.error("Cannot read function parameters")
         return NONE
     return args
 
@@ -155,7 +159,7 @@ def _args_into(em: Lowering, node: typed.Builtin, dest: Any) -> None:
     assert isinstance(node.type, Struct)
     em.zero(dest, node.type.size)
     for index, member in enumerate(node.type.layout.fields):
-        if member.bitfield is None:
+        if member.bitfield is None and member.tag != "common":
             read = ArgRead(
                 type=member.type, span=node.span, space=member.space or node.space, field=member, index=index
             )
