@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Ratios against the reference, side by side in one run:  tests/bench/run.py [--json FILE] [--rounds N] [PART…]
+
+PART is any of: start memory event storm (default: all).  Root, one quiet core.  It prints a table and, with --json, the
+numbers.  It judges nothing: absolute times are not portable, and a busy machine moves even ratios.
+
+- start   seconds from starting the process to its "Attached" line, median; pytrace cold (no compile cache) and warm
+- memory  peak resident memory of such a run, MiB
+- event   nanoseconds per event above an empty probe's, by the kernel's own account: kernel.bpf_stats_enabled, then
+          run_time_ns / run_cnt of the program in /proc/PID/fdinfo while a program of ours calls getppid() in a loop
+- storm   two million printf events at one core's full speed: lines that arrived, and losses that were reported
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.harness import machine, process, programs  # noqa: E402
+
+HELLO = 'begin { printf("hello\\n"); }'
+PROBE = "tracepoint:syscalls:sys_enter_getppid"
+PROBES = {
+    "@ = count()": f"{PROBE} {{ @ = count(); }}",
+    "@[comm] = count()": f"{PROBE} {{ @[comm] = count(); }}",
+    "@ = hist(pid)": f"{PROBE} {{ @ = hist(pid); }}",
+    "printf": f'{PROBE} {{ printf("%d\\n", pid); }}',
+}
+EMPTY = f"{PROBE} {{ }}"
+STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+STORM = 2_000_000
+
+
+class Tool:
+    """One of the two: its command and the environment that it starts with."""
+
+    def __init__(self, name: str, command: list[str], env: dict[str, str]) -> None:
+        self.name, self.command, self.env = name, command, env
+
+    def start(self, script: str, *options: str, stdout: object = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        """Start tracing `script`; stderr is a pipe."""
+        return subprocess.Popen(
+            [*self.command, *options, "-e", script],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,  # type: ignore[call-overload]
+            stderr=subprocess.PIPE,
+            env=self.env,
+        )
+
+
+def wait_attached(child: subprocess.Popen[bytes]) -> str:
+    """Read stderr up to the "Attached" line; all of it, if that never comes."""
+    assert child.stderr
+    seen = b""
+    for line in child.stderr:
+        seen += line
+        if line.startswith(b"Attached "):
+            return ""
+    return seen.decode(errors="replace")
+
+
+def started(tool: Tool, script: str) -> tuple[float, float]:
+    """(seconds to "Attached", peak MiB) of one run."""
+    began = time.monotonic()
+    child = tool.start(script)
+    trouble = wait_attached(child)
+    seconds = time.monotonic() - began
+    _, _, usage = os.wait4(child.pid, 0)
+    child.returncode = 0
+    assert child.stderr
+    child.stderr.close()
+    if trouble:
+        raise SystemExit(f"{tool.name} did not attach:\n{trouble}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def measure_start(reference: Tool, ours: Tool, cache: Path, rounds: int) -> dict[str, float]:
+    """Medians, the three kinds of start taking turns so that a busy minute hits all alike."""
+    kinds: dict[str, list[tuple[float, float]]] = {"reference": [], "cold": [], "warm": []}
+    started(reference, HELLO), started(ours, HELLO)  # once for the page cache
+    for _ in range(rounds):
+        kinds["reference"].append(started(reference, HELLO))
+        shutil.rmtree(cache, ignore_errors=True)
+        kinds["cold"].append(started(ours, HELLO))
+        kinds["warm"].append(started(ours, HELLO))
+    found = {}
+    for kind, values in kinds.items():
+        found[f"start {kind} s"] = statistics.median(v[0] for v in values)
+        found[f"memory {kind} MiB"] = statistics.median(v[1] for v in values)
+    for kind in ("cold", "warm"):
+        for what, unit in (("start", "s"), ("memory", "MiB")):
+            found[f"{what} {kind} ratio"] = found[f"{what} {kind} {unit}"] / found[f"{what} reference {unit}"]
+    return found
+
+
+@contextlib.contextmanager
+def statistics_on() -> Iterator[None]:
+    """The kernel counts each program's runs and time while this lasts."""
+    before = STATS.read_text()
+    STATS.write_text("1")
+    try:
+        yield
+    finally:
+        STATS.write_text(before)
+
+
+def account(pid: int, floor: int) -> tuple[int, int]:
+    """(run_time_ns, run_cnt) of the process's busiest BPF program, which must have run `floor` times."""
+    best = (0, 0)
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        if found := re.search(r"^run_time_ns:\s*(\d+)\nrun_cnt:\s*(\d+)", info.read_text(), re.M):
+            best = max(best, (int(found[1]), int(found[2])), key=lambda pair: pair[1])
+    if best[1] < floor:
+        raise SystemExit(f"the probe ran {best[1]} times of {floor}")
+    return best
+
+
+def per_event(tool: Tool, script: str, loop: Path, calls: int) -> float:
+    """Nanoseconds that the kernel charges to one event of `script`."""
+    child = tool.start(script)
+    if trouble := wait_attached(child):
+        raise SystemExit(f"{tool.name} did not attach {script}:\n{trouble}")
+    try:
+        subprocess.run([str(loop), str(calls)], check=True)
+        spent, ran = account(child.pid, calls)
+    finally:
+        child.send_signal(signal.SIGINT)
+        child.communicate()
+    return spent / ran
+
+
+def measure_event(reference: Tool, ours: Tool, loop: Path, rounds: int, calls: int = 300_000) -> dict[str, float]:
+    """The least of several rounds: noise only adds."""
+    found = {}
+    with statistics_on():
+        for tool in (reference, ours):
+            empty = min(per_event(tool, EMPTY, loop, calls) for _ in range(rounds))
+            found[f"event empty {tool.name} ns"] = empty
+            for name, script in PROBES.items():
+                cost = min(per_event(tool, script, loop, calls) for _ in range(rounds)) - empty
+                found[f"event {name} {tool.name} ns"] = cost
+    for name in PROBES:
+        theirs, own = (found[f"event {name} {tool.name} ns"] for tool in (reference, ours))
+        found[f"event {name} ratio"] = own / theirs if theirs > 0 else float("nan")
+    return found
+
+
+def storm(tool: Tool, loop: Path, folder: Path) -> tuple[int, int]:
+    """(lines that arrived, losses reported) of STORM printf events."""
+    out, err = folder / "out", folder / "err"
+    script = f'{PROBE} /comm == "getppid_loop"/ {{ printf("%d\\n", pid); }}'
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        child = subprocess.Popen(
+            [*tool.command, "-e", script, "-c", f"{loop} {STORM}"],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=tool.env,
+        )
+        child.wait(300)
+    with out.open("rb") as lines:
+        arrived = sum(1 for line in lines if line.strip())
+    lost = re.findall(r"Total lost event count: (\d+)", err.read_text(errors="replace"))
+    return arrived, sum(map(int, lost))
+
+
+def measure_storm(reference: Tool, ours: Tool, loop: Path, folder: Path) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for tool in (reference, ours):
+        arrived, lost = storm(tool, loop, folder)
+        found[f"storm arrived {tool.name}"] = arrived
+        found[f"storm lost {tool.name}"] = lost
+        found[f"storm unaccounted {tool.name}"] = STORM - arrived - lost
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="start memory event storm")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
+    parser.add_argument("--rounds", type=int, default=15, help="starts of each kind (default 15)")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm"}:
+        parser.error(f"no such part: {' '.join(sorted(unknown))}")
+    for feature in ("root", "reference", "gcc", "tracepoint"):
+        if why := machine.missing(feature):
+            parser.error(why)
+    parts = set(arguments.parts) or {"start", "event", "storm"}
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="pytrace-bench-") as name:
+        folder = Path(name)
+        loop = programs.build(folder) / "getppid_loop"
+        cache = folder / "cache"
+        env = process.environment()
+        venv = os.environ.get("PYTRACE_VENV")
+        ours_env = {**env, "XDG_CACHE_HOME": str(cache), **({"PYTRACE_VENV": venv} if venv else {})}
+        reference = Tool("reference", [machine.reference()], env)
+        ours = Tool("pytrace", [str(ROOT / "bin" / "pytrace")], ours_env)
+        if parts & {"start", "memory"}:
+            found |= measure_start(reference, ours, cache, arguments.rounds)
+        if "event" in parts:
+            found |= measure_event(reference, ours, loop, 3)
+        if "storm" in parts:
+            found |= measure_storm(reference, ours, loop, folder)
+    for name, value in found.items():
+        print(f"{name:40} {value:14.3f}" if value % 1 else f"{name:40} {value:14.0f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
