@@ -497,6 +497,8 @@ def _report(error: PytraceError, options: Options) -> int:
         _say(f"HINT: {error.advice}" if error.advice else "")
     elif isinstance(error, InternalError):
         return _report_bug(error, options)
+    else:
+        _say(str(error))
     return error.exit_status
 
 

@@ -327,18 +327,18 @@ class Folder:
         if text is None:
             return node
         if node.name in self._defines:
-            self.context.error(f"Macro recursion: {'->'.join(self._defines)}", node.span)
-            return node
+            return node  # within its own expansion the name means nothing
         from pytrace.grammar.parser import parse_expression
         from pytrace.sema.walk import copy
+        from pytrace.source import Source
 
-        expanded = parse_expression(text)
+        expanded = parse_expression(text, Source(node.name, text))
         if expanded is None:
             self.context.error(f"unable to expand macro as an expression: {text}", node.span)
             return node
         self._defines.append(node.name)
         try:
-            return self.fold(copy(expanded, lambda _: node.span))
+            return self.fold(copy(expanded, lambda own: Span(own.source, own.start, own.end, node.span)))
         finally:
             self._defines.pop()
 
