@@ -13,6 +13,7 @@ from typing import Any
 
 from pytrace import types
 from pytrace.program import EventSpec, GlobalSpec, Layout, MapSpec, ProbeSpec, Program, ProgramSpec, Relocation
+from pytrace.runtime.session import Session
 
 RESERVE, SUBMIT, KTIME = 131, 132, 5
 U64 = types.Int(64, False)
@@ -142,3 +143,30 @@ class Recorder:
     def final_maps(self, readers: Any) -> None:
         for reader in readers:
             self.log.append((reader.spec.name, [int.from_bytes(v, "little") for v in reader.slot() or []]))
+
+
+class Run:
+    """A session with rows of our own; `records` are the numbers of the records that were handled, by event."""
+
+    def __init__(self, made: Program, rows: dict[str, Row], **settings: Any) -> None:
+        self.records: list[tuple[int, int]] = []
+        self.output = Recorder()
+        self.session = Session(
+            made, rows=lambda key: self._row(key, rows), output=self.output, options=options(**settings)
+        )
+        self.exits: set[int] = set()
+
+    def _row(self, key: str, rows: dict[str, Row]) -> Any:
+        if key in rows:
+            return rows[key]
+        event = int(key.removeprefix("event:"))
+        return Row(bind=lambda session, spec: lambda record: self._handle(event, record))
+
+    def _handle(self, event: int, record: bytes) -> None:
+        number = int.from_bytes(record[8:16], "little")
+        self.records.append((event, number))
+        if event in self.exits:
+            self.session.request_exit(number)
+
+    def __call__(self, timeout: float = 5.0) -> int:
+        return self.session.run(timeout=timeout)

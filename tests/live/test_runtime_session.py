@@ -15,40 +15,12 @@ import pytest
 from pytrace.diagnostics import KernelError, MachineError, VerifierError
 from pytrace.program import GlobalSpec, MapSpec, ProbeSpec, Program
 from pytrace.runtime import attach
-from pytrace.runtime.session import Session
 from pytrace.runtime.sys import kernel
-from tests.harness.assembler import Code, Recorder, Row, counter, options, program
+from tests.harness.assembler import Code, Row, Run, counter, program
 
 pytestmark = [pytest.mark.feature("root"), pytest.mark.usefixtures("nothing_left_behind")]
 
 BEGIN, END = Row("begin"), Row("end")
-
-
-class Run:
-    """A session with rows of our own; `records` are the numbers of the records that were handled, by event."""
-
-    def __init__(self, made: Program, rows: dict[str, Row], **settings: Any) -> None:
-        self.records: list[tuple[int, int]] = []
-        self.output = Recorder()
-        self.session = Session(
-            made, rows=lambda key: self._row(key, rows), output=self.output, options=options(**settings)
-        )
-        self.exits: set[int] = set()
-
-    def _row(self, key: str, rows: dict[str, Row]) -> Any:
-        if key in rows:
-            return rows[key]
-        event = int(key.removeprefix("event:"))
-        return Row(bind=lambda session, spec: lambda record: self._handle(event, record))
-
-    def _handle(self, event: int, record: bytes) -> None:
-        number = int.from_bytes(record[8:16], "little")
-        self.records.append((event, number))
-        if event in self.exits:
-            self.session.request_exit(number)
-
-    def __call__(self, timeout: float = 5.0) -> int:
-        return self.session.run(timeout=timeout)
 
 
 def tracepoint(event: str) -> Row:

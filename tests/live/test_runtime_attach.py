@@ -1,0 +1,140 @@
+"""The ways of attaching that need more of the kernel than tracepoints: kprobes, tracing programs, iterators.
+
+Programs are made by hand (tests.harness.assembler), so that only the runtime is tested.  Where CI's kernel lacks the
+feature, the run in the virtual machine has it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from pytrace.diagnostics import MachineError
+from pytrace.program import ProbeSpec, Program
+from pytrace.runtime import attach
+from tests.harness.assembler import Code, Row, Run, counter, program
+
+pytestmark = [pytest.mark.feature("root"), pytest.mark.usefixtures("nothing_left_behind")]
+
+
+def reads() -> None:
+    with open("/proc/self/stat") as f:
+        f.read()
+
+
+def counting(kind: str, **more: Any) -> Program:
+    code = Code().count().leave().spec(kind, **more)
+    return program([code], [ProbeSpec("p", "probe", 0, {})], maps=(counter(),))
+
+
+def attached(how: Any, times: int = 3) -> Row:
+    """Attach with `how(session, fd)`, then read a file some times."""
+
+    def attach_and_read(session: Any, probe: ProbeSpec, fd: int) -> Any:
+        link = how(session, fd)
+        for _ in range(times):
+            reads()
+        return link
+
+    return Row(attach=attach_and_read)
+
+
+def seen(run: Run) -> int:
+    name, values = run.output.log[-1]
+    assert name == "@n"
+    return int(values[0])
+
+
+@pytest.mark.smoke
+@pytest.mark.feature("kprobe")
+@pytest.mark.parametrize("returns", [False, True])
+def test_kprobes_one_by_one(returns: bool) -> None:
+    row = attached(lambda s, fd: attach.attach_kprobe(s, fd, "vfs_read", returns=returns))
+    run = Run(counting("kprobe"), {"p": row})
+    assert run(timeout=0) == 0
+    assert seen(run) >= 3
+
+
+@pytest.mark.feature("kprobe")
+def test_a_kprobe_in_the_middle_of_an_instruction_says_so() -> None:
+    row = attached(lambda s, fd: attach.attach_kprobe(s, fd, "vfs_read", offset=1))
+    run = Run(counting("kprobe"), {"p": row})
+    with pytest.raises(MachineError, match="Unable to attach probe"):
+        run(timeout=0)
+    assert any("vfs_read+1" in entry[1] for entry in run.output.log if entry[0] == "error")
+
+
+@pytest.mark.feature("kprobe")
+def test_an_unknown_function_says_so() -> None:
+    row = attached(lambda s, fd: attach.attach_kprobe(s, fd, "no_such_function"))
+    run = Run(counting("kprobe"), {"p": row})
+    with pytest.raises(MachineError, match="Unable to attach probe"):
+        run(timeout=0)
+    assert any("there is no such kernel function" in entry[1] for entry in run.output.log if entry[0] == "error")
+
+
+@pytest.mark.smoke
+@pytest.mark.feature("kprobe_multi")
+@pytest.mark.parametrize("returns", [False, True])
+def test_kprobes_together(returns: bool) -> None:
+    functions = ["vfs_read", "vfs_open"]
+    row = attached(lambda s, fd: attach.attach_kprobe_multi(s, fd, functions, returns=returns))
+    run = Run(counting("kprobe", attach_type="trace_kprobe_multi"), {"p": row})
+    assert run(timeout=0) == 0
+    assert ("attached", 2) in run.output.log and seen(run) >= 6
+
+
+@pytest.mark.smoke
+@pytest.mark.feature("kprobe_multi")
+def test_a_session_link_sees_entry_and_return() -> None:
+    row = attached(lambda s, fd: attach.attach_kprobe_multi(s, fd, ["vfs_open"], session_link=True))
+    run = Run(counting("kprobe", attach_type="trace_kprobe_session"), {"p": row})
+    try:
+        run(timeout=0)
+    except MachineError:
+        pytest.skip("missing feature kprobe_session: Linux 6.10")
+    assert seen(run) >= 6
+
+
+@pytest.mark.smoke
+@pytest.mark.feature("rawtracepoint")
+def test_raw_tracepoints() -> None:
+    row = attached(lambda s, fd: attach.attach_raw_tracepoint(s, fd, "sys_enter"))
+    run = Run(counting("raw_tracepoint"), {"p": row})
+    assert run(timeout=0) == 0
+    assert seen(run) >= 3
+
+
+@pytest.mark.smoke
+@pytest.mark.feature("fentry", "btf")
+@pytest.mark.parametrize(
+    ("kind", "target"), [("trace_fentry", "vfs_read"), ("trace_fexit", "vfs_read"), ("trace_raw_tp", "sys_enter")]
+)
+def test_tracing_programs(kind: str, target: str) -> None:
+    how = attach.attach_raw_tracepoint if kind == "trace_raw_tp" else attach.attach_fentry
+    run = Run(counting("tracing", attach_type=kind, attach_to=target), {"p": attached(how)})
+    assert run(timeout=0) == 0
+    assert seen(run) >= 3
+
+
+@pytest.mark.smoke
+@pytest.mark.feature("iter", "btf")
+def test_iterators_run_once_and_can_be_pinned() -> None:
+    made = counting("tracing", attach_type="trace_iter", attach_to="task")
+    row = Row(phase="iter", attach=lambda session, probe, fd: attach.attach_iter(session, fd))
+    run = Run(made, {"p": row})
+    assert run(timeout=5) == 0
+    assert seen(run) > 1
+    path = "/sys/fs/bpf/pytrace_test_pin"
+    name = os.path.basename(path)
+    row = Row(phase="iter", attach=lambda session, probe, fd: attach.attach_iter(session, fd, pin=name))
+    run = Run(made, {"p": row})
+    try:
+        run(timeout=5)
+        assert run.output.data == f"Program pinned to {path}\n".encode()
+        assert os.path.exists(path)
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
