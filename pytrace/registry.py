@@ -94,8 +94,11 @@ class CallSite(Protocol):
     def in_loop(self) -> bool:
         """Inside the body of a loop."""
         ...
-    in_for: bool
-    """Inside the body of a `for`, which is a function of its own."""
+
+    @property
+    def in_for(self) -> bool:
+        """Inside the body of a `for`, which is a function of its own."""
+        ...
 
     def arg_type(self, index: int) -> Type:
         """The type of argument `index` so far (NONE while unknown)."""

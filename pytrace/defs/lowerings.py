@@ -125,16 +125,20 @@ def first_difference(em: Lowering, left: Any, right: Any, count: Any, text: bool
 def find_text(em: Lowering, hay: Any, hay_size: int, needle: Any, needle_size: int) -> Any:
     """The index (i64) of a NUL-terminated needle in a NUL-terminated haystack, -1 if it is not there.
 
-    One loop with both positions in selects, so that each round has one path for the verifier; its length is bounded by
-    the worst case of backtracking, or by 4096 rounds where that is longer (only texts that nearly repeat get there).
+    One loop over both positions, and without any branch but its end: LLVM turns each `select` into one for BPF, and the
+    verifier would follow both ways in every round ("BPF program is too large").  For the same reason indexes are masked,
+    not compared, so both texts are copied to memory of a power of two.  At most 4096 rounds, which is less than the worst
+    case of backtracking in long texts that nearly repeat.
     """
     from llvmlite import ir
 
     b = em.builder
     i64 = ir.IntType(64)
+    hay, hay_mask = _masked_copy(em, hay, hay_size)
+    needle, needle_mask = _masked_copy(em, needle, needle_size)
     rounds = min(max(1, hay_size) * max(1, needle_size - 1) + needle_size, 4096)
-    head, body, done = (b.append_basic_block(n) for n in ("find.head", "find.body", "find.done"))
     zero, one = em.const(0), em.const(1)
+    head, body, done = (b.append_basic_block(n) for n in ("find.head", "find.body", "find.done"))
     before = b.block
     b.branch(head)
     b.position_at_end(head)
@@ -143,26 +147,51 @@ def find_text(em: Lowering, hay: Any, hay_size: int, needle: Any, needle_size: i
         phi.add_incoming(zero, before)
     b.cbranch(b.icmp_unsigned("<", turn, em.const(rounds)), body, done)
     b.position_at_end(body)
-    wanted = em.extend(em.load(em.at(needle, umin(em, length, needle_size - 1)), UINT8), UINT8)
-    position = b.add(start, length)
-    inside = b.icmp_unsigned("<", position, em.const(hay_size))
-    given = em.extend(em.load(em.at(hay, umin(em, position, hay_size - 1)), UINT8), UINT8)
-    given = b.select(inside, given, zero)
-    at_end = b.icmp_unsigned("==", wanted, zero)
-    matched = b.or_(at_end, b.icmp_unsigned(">=", length, em.const(needle_size)))
-    exhausted = b.icmp_unsigned("==", given, zero)
-    same = b.icmp_unsigned("==", given, wanted)
-    next_start = b.select(same, start, b.add(start, one))
-    next_length = b.select(same, b.add(length, one), zero)
-    # Out of haystack while the needle goes on: no later start can match either.
-    result = b.select(matched, start, em.const(-1))
+    wanted = em.extend(em.load(em.at(needle, b.and_(length, needle_mask)), UINT8), UINT8)
+    given = em.extend(em.load(em.at(hay, b.and_(b.add(start, length), hay_mask)), UINT8), UINT8)
+    wanted, given = em.opaque(wanted), em.opaque(given)
+    differ = _is_set(em, b.xor(wanted, given))
+    next_start = b.add(start, differ)
+    next_length = b.mul(b.add(length, one), b.sub(one, differ))
+    result = b.sub(start, b.mul(_is_set(em, wanted), b.add(start, one)))
     body_end = b.block
     turn.add_incoming(b.add(turn, one), body_end)
     start.add_incoming(next_start, body_end)
     length.add_incoming(next_length, body_end)
-    b.cbranch(b.or_(matched, exhausted), done, head)
+    # The needle's end: found.  The haystack's end first: no later start can match either.
+    ended = b.icmp_unsigned("==", b.mul(wanted, given), zero)
+    b.cbranch(ended, done, head)
     b.position_at_end(done)
     found = b.phi(i64)
     found.add_incoming(em.const(-1), head)
     found.add_incoming(result, body_end)
-    return found
+    return _forgotten(em, found)
+
+
+def _is_set(em: Lowering, value: Any) -> Any:
+    """1 for a positive number, 0 for zero, by arithmetic alone.
+
+    Not as all ones and a mask: the verifier follows both values of `x &= constant` where x is -1 or 0 (since Linux 6.18).
+    """
+    return em.opaque(em.builder.lshr(em.builder.sub(em.const(0), value), em.const(63)))
+
+
+def _masked_copy(em: Lowering, text: Any, size: int) -> tuple[Any, Any]:
+    """(`ptr` to a copy with zeros behind it, mask of its indexes)."""
+    room = 8
+    while room <= size:
+        room *= 2
+    memory = em.local(room, 8)
+    em.zero(memory, room)
+    if size:
+        em.copy(memory, text, size)
+    return memory, em.const(room - 1)
+
+
+def _forgotten(em: Lowering, value: Any) -> Any:
+    """`value`, of which the verifier knows nothing any more: what follows is then checked once and not once for each way
+    out of a loop.  It goes through memory outside of the stack; the call keeps LLVM from seeing that."""
+    memory = em.local(64, 8)
+    em.put(memory, value, 0)
+    em.helper("get_smp_processor_id")
+    return em.load(memory, UINT64, 0)

@@ -1,8 +1,8 @@
 """Functions that look into strings and bytes: lengths, comparison, search (spec 04 §3).
 
 Place in the pipeline: rows for sema, codegen and help.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer
-would get wrong: the reference takes some of these from kernel functions of Linux 6.17; here they are loops, which run
-everywhere and give the documented results (`strstr` is -1 when there is nothing, not -2).
+would get wrong: the string functions of the kernel (Linux 6.17) are used where they help, but results are the documented
+ones on every kernel (`strstr` is -1 when there is nothing, not an error number).
 """
 
 from __future__ import annotations
@@ -140,18 +140,25 @@ def _strstr_type(site: CallSite) -> Type:
     check_text(site, 0)
     check_text(site, 1)
     hay, needle = site.literal(0), site.literal(1)
-    site.data = hay.find(needle) if isinstance(hay, str) and isinstance(needle, str) else None
+    if isinstance(hay, str) and isinstance(needle, str):
+        site.data = hay.find(needle)
+    elif site.target.function("bpf_strnstr", "vmlinux"):
+        site.data = "kfunc"
     return INT64
 
 
 def _strstr(em: Lowering, call: typed.Call) -> Any:
-    if call.data is not None:
+    if isinstance(call.data, int):
         return em.const(call.data)
     hay, hay_size = _text(em, call.args[0])
     needle, needle_size = _text(em, call.args[1])
     if needle_size == 0:
         return em.const(0)
-    return find_text(em, hay, hay_size, needle, needle_size) if hay_size else em.const(-1)
+    if not call.data:
+        return find_text(em, hay, hay_size, needle, needle_size) if hay_size else em.const(-1)
+    # Linux 6.17; -ENOENT when there is nothing.
+    found = em.extend(em.kfunc("bpf_strnstr", "i32", hay, needle, em.const(hay_size)), INT32)
+    return em.builder.select(em.builder.icmp_signed("<", found, em.const(0)), em.const(-1), found)
 
 
 def _strcontains_fold(site: FoldSite) -> ast.Expr | None:
@@ -220,7 +227,7 @@ ROWS = (
         doc="Compare at most `n` bytes of two strings.\n\n0 if they are equal, 1 if not.  `==` does the same for whole "
         "strings.",
         signatures=("uint64 strncmp(string left, string right, int n)",),
-        params=(Param("left", Kind.STRING), Param("right", Kind.STRING), Param("n", Kind.INT_LITERAL)),
+        params=(Param("left", Kind.STRING), Param("right", Kind.STRING), Param("n", Kind.INT)),
         type_rule=_strncmp_type,
         lower=_strncmp,
     ),

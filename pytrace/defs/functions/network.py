@@ -33,11 +33,10 @@ _AF_INET, _AF_INET6 = 2, 10
 
 
 def _kind(t: Type) -> str:
-    if isinstance(t, (Int, Enum)):
-        return "int"
-    if isinstance(t, String):
-        return "string"
-    return "pointer" if isinstance(t, Pointer) else str(t)
+    """The kind alone, as messages name it."""
+    from pytrace.sema.joins import kind_name
+
+    return kind_name(t)
 
 
 # ---------------------------------------------------------------- ntop and pton

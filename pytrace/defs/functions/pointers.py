@@ -24,8 +24,9 @@ def _spaced(name: str, space: str) -> Callable[[CallSite], Type]:
     def rule(site: CallSite) -> Type:
         t = site.arg_type(0)
         if site.final and not isinstance(t, (Int, Enum, Pointer)):
-            shown = t.__class__.__name__.lower()
-            site.error(f"{name}() only supports integer or pointer arguments ({shown} provided)")
+            from pytrace.sema.joins import kind_name
+
+            site.error(f"{name}() only supports integer or pointer arguments ({kind_name(t)} provided)")
         site.set_space(space)
         return t
 

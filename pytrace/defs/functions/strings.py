@@ -113,7 +113,7 @@ def _buf_type(site: CallSite) -> Type:
     site.data = None
     t = site.arg_type(0)
     if site.final and not (_is_number(t) or isinstance(t, (String, Pointer, Array))):
-        site.error(f"buf() expects an integer, string, or array argument but saw {t}")
+        site.error(f"buf() expects an integer, string, or array argument but saw {_kind(t)}")
     if len(site.args) == 1:
         if isinstance(t, (Array, String)):
             site.data = min(t.size, most)
@@ -134,9 +134,10 @@ def _buf_type(site: CallSite) -> Type:
 
 
 def _kind(t: Type) -> str:
-    if _is_number(t):
-        return "int"
-    return "pointer" if isinstance(t, Pointer) else str(t)
+    """The kind alone, as messages name it."""
+    from pytrace.sema.joins import kind_name
+
+    return kind_name(t)
 
 
 def _buf_into(em: Lowering, call: typed.Call, dest: Any) -> None:

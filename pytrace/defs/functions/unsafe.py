@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace.grammar import ast
 from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Lowering, Param
-from pytrace.types import BOOL, INT64, NONE, Enum, Int, Pointer, String, Type
+from pytrace.types import BOOL, INT64, NONE, Enum, Int, Type
 
 if TYPE_CHECKING:
     from pytrace.sema import typed
@@ -104,8 +104,9 @@ def _override_type(site: CallSite) -> Type:
         site.error("override() can only be used inside kprobes")
     t = site.arg_type(0)
     if site.final and not isinstance(t, (Int, Enum)):
-        shown = "string" if isinstance(t, String) else "pointer" if isinstance(t, Pointer) else str(t)
-        site.error(f"override() only supports int arguments ({shown} provided)")
+        from pytrace.sema.joins import kind_name
+
+        site.error(f"override() only supports int arguments ({kind_name(t)} provided)")
     return NONE
 
 
