@@ -9,6 +9,7 @@ import struct
 from typing import Any
 
 import pytest
+
 from pytrace import types, values
 from pytrace.defs.functions._format import format_error, split_format, stored_type
 from pytrace.program import Layout
@@ -65,15 +66,16 @@ CASES: list[tuple[str, Type, Any, str]] = [
     ("%x", I16, 255, "ff"), ("%X", I16, 255, "FF"), ("%#x", I16, 255, "0xff"), ("%#X", I16, 255, "0XFF"),
     ("%#o", I8, 8, "010"), ("%o", I8, 8, "10"), ("%08x", I16, 255, "000000ff"), ("%#08x", I16, 255, "00000xff"),
     ("%-8x|", I16, 255, "ff      |"), ("%#x", I8, 0, "0"), ("%#o", I8, 0, "0"),
-    ("%p", I16, 255, "0xff"), ("%p", I8, 0, "0"), ("%10p", I16, 255, "      0xff"), ("%-10p|", I16, 255, "0xff      |"),
-    ("%010p", I16, 255, "0000000xff"),
+    ("%p", I16, 255, "0xff"), ("%p", I8, 0, "0"), ("%10p", I16, 255, "      0xff"),
+    ("%-10p|", I16, 255, "0xff      |"), ("%010p", I16, 255, "0000000xff"),
     ("%s", I8, 7, "7"), ("%5s", I8, 7, "    7"), ("%-5s|", I8, 7, "7    |"), ("%05s", I8, 7, "00007"),
     ("%+s", I8, 7, "+7"), ("%+u", I8, 7, "7"), ("%+x", I8, 7, "7"), ("%+s", U64, 5, "5"),
     ("%s", Tuple((I8, I8)), (1, 2), "(1, 2)"), ("%10s", Tuple((I8, I8)), (1, 2), "         (1, 2)"),
     ("%-10s|", Tuple((I8, String(2))), (1, "x"), "(         1, x)|"),
     ("%s", Tuple((I8, Tuple((I8, String(2))))), (1, (2, "y")), "(1, (2, y))"),
     ("%+s", Tuple((I8, I8, U64)), (1, -2, 3), "(+1, -2, 3)"),
-    ("%c", I8, 65, "A"), ("%3c", I8, 65, "  A"), ("%-3c|", I8, 65, "A  |"), ("%03c", I8, 65, "00A"), ("%c", I16, 321, "A"),
+    ("%c", I8, 65, "A"), ("%3c", I8, 65, "  A"), ("%-3c|", I8, 65, "A  |"), ("%03c", I8, 65, "00A"),
+    ("%c", I16, 321, "A"),
     ("%s", BOOL, 1, "true"), ("%6s", BOOL, 0, " false"), ("%d", BOOL, 1, "1"), ("%x", BOOL, 1, "1"),
     ("%s", Tuple((BOOL, BOOL)), (1, 0), "(true, false)"),
     ("%s", String(6), "hello", "hello"), ("%10s", String(6), "hello", "     hello"),
