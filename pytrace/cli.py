@@ -482,7 +482,7 @@ def _report(error: PytraceError, options: Options) -> int:
     if isinstance(error, ScriptError):
         sys.stderr.write(error.diagnostics.render(options.colour, options.warning_level > 0))
     elif isinstance(error, UsageError):
-        prefix = "ERROR: " if str(error) and not (error.usage and "USAGE" not in str(error)) else f"{program_name()}: "
+        prefix = _prefix(error)
         _say(prefix + str(error) if str(error) else "")
         _say(f"HINT: {error.hint}" if error.hint else "")
         _say(USAGE if error.usage else "")
@@ -500,6 +500,13 @@ def _report(error: PytraceError, options: Options) -> int:
     else:
         _say(str(error))
     return error.exit_status
+
+
+def _prefix(error: UsageError) -> str:
+    """getopt_long(3) names the program, and what the environment has wrong (status 2) stands alone (spec 06 §3)."""
+    if error.exit_status == 2:
+        return ""
+    return f"{program_name()}: " if error.usage and not str(error).startswith("USAGE") else "ERROR: "
 
 
 def _report_bug(error: Exception, options: Options) -> int:

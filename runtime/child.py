@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from errno import EACCES, ENOENT
 
 from pytrace.diagnostics import MachineError
 from pytrace.runtime.sys import Kernel
@@ -36,7 +37,8 @@ def resolve(name: str) -> str:
         path = os.path.join(folder, name) if folder else name
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return os.path.abspath(path)
-    raise _failed(f"Path '{name}' does not exist or is not executable")
+    reason = EACCES if "/" in name and os.path.exists(name) else ENOENT
+    raise _failed(f"Path '{name}' does not exist or is not executable ({os.strerror(reason)})")
 
 
 def _failed(reason: str) -> MachineError:

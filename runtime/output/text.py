@@ -79,7 +79,8 @@ class TextOutput(Output):
     def _locate(self, severity: str, text: str, location: Location | None, excerpt: bool) -> None:
         where = f"{location.text}: " if location else ""
         first, newline, rest = text.partition("\n")
-        shown = self.coloured(severity, f"{where}{severity}: {first}") + newline + rest + "\n"
+        shown = self.coloured(severity, f"{where}{severity}: {first}") + newline + rest
+        shown += "" if newline and not rest or rest.endswith("\n") else "\n"
         self.error_text(shown + (location.excerpt if location and excerpt else ""))
 
     def lost_events(self, count: int) -> None:

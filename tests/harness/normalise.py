@@ -58,7 +58,7 @@ NORMALISERS: dict[str, Callable[[str], str]] = {
 
 # Lines about the machine that either tool may print, whatever the script; dropped from stderr on both sides.
 NOISE = re.compile(
-    r"^WARNING: (Unknown error -1: )?[Cc]ould ?n[o']t set RLIMIT_\w+ .*\n"
+    r"^WARNING: ([\w -]+: )?[Cc]ould ?n[o']t set RLIMIT_\w+ .*\n"
     r"|^WARNING: Could not read functions from /\S+/available_filter_functions\..*\n"
     r"|^libbpf: .*\n",
     re.M,
