@@ -126,9 +126,9 @@ def find_text(em: Lowering, hay: Any, hay_size: int, needle: Any, needle_size: i
     """The index (i64) of a NUL-terminated needle in a NUL-terminated haystack, -1 if it is not there.
 
     One loop over both positions, and without any branch but its end: LLVM turns each `select` into one for BPF, and the
-    verifier would follow both ways in every round ("BPF program is too large").  For the same reason indexes are masked,
-    not compared, so both texts are copied to memory of a power of two.  At most 4096 rounds, which is less than the worst
-    case of backtracking in long texts that nearly repeat.
+    verifier would follow both ways in every round ("BPF program is too large").  For the same reason indexes are
+    masked, not compared, so both texts are copied to memory of a power of two.  At most 4096 rounds, which is less
+    than the worst case of backtracking in long texts that nearly repeat.
     """
     from llvmlite import ir
 
@@ -171,7 +171,8 @@ def find_text(em: Lowering, hay: Any, hay_size: int, needle: Any, needle_size: i
 def _is_set(em: Lowering, value: Any) -> Any:
     """1 for a positive number, 0 for zero, by arithmetic alone.
 
-    Not as all ones and a mask: the verifier follows both values of `x &= constant` where x is -1 or 0 (since Linux 6.18).
+    Not as all ones and a mask: the verifier follows both values of `x &= constant` where x is -1 or 0 (since Linux
+    6.18).
     """
     return em.opaque(em.builder.lshr(em.builder.sub(em.const(0), value), em.const(63)))
 
@@ -189,8 +190,8 @@ def _masked_copy(em: Lowering, text: Any, size: int) -> tuple[Any, Any]:
 
 
 def _forgotten(em: Lowering, value: Any) -> Any:
-    """`value`, of which the verifier knows nothing any more: what follows is then checked once and not once for each way
-    out of a loop.  It goes through memory outside of the stack; the call keeps LLVM from seeing that."""
+    """`value`, of which the verifier knows nothing any more: what follows is then checked once and not once for each
+    way out of a loop.  It goes through memory outside of the stack; the call keeps LLVM from seeing that."""
     memory = em.local(64, 8)
     em.put(memory, value, 0)
     em.helper("get_smp_processor_id")

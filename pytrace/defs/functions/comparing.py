@@ -1,8 +1,8 @@
 """Functions that look into strings and bytes: lengths, comparison, search (spec 04 §3).
 
 Place in the pipeline: rows for sema, codegen and help.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer
-would get wrong: the string functions of the kernel (Linux 6.17) are used where they help, but results are the documented
-ones on every kernel (`strstr` is -1 when there is nothing, not an error number).
+would get wrong: the string functions of the kernel (Linux 6.17) are used where they help, but results are the
+documented ones on every kernel (`strstr` is -1 when there is nothing, not an error number).
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _strcontains_fold(site: FoldSite) -> ast.Expr | None:
     hay, needle = site.literal(0), site.literal(1)
     if isinstance(hay, str) and isinstance(needle, str):
         return ast.Boolean(needle in hay, span=site.span)
-    found = ast.Call("strstr", site.args, span=site.span)  # type: ignore[arg-type]
+    found = ast.Call("strstr", site.args, span=site.span)
     return ast.Binary(">=", found, ast.Integer(0, span=site.span), span=site.span)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, FunctionDef, Param
+from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Param
 from pytrace.types import BOOL, NONE, Type
 
 
@@ -88,7 +88,7 @@ def _assert(site: FoldSite) -> ast.Expr | None:
     cond, message = site.args
     assert isinstance(cond, ast.Expr)
     span = site.span
-    say = ast.Call("errorf", (ast.String("assert failed: %s", span=span), message), span=span)  # type: ignore[arg-type]
+    say = ast.Call("errorf", (ast.String("assert failed: %s", span=span), message), span=span)
     leave = ast.Call("exit", (ast.Integer(1, span=span),), span=span)
     body = ast.Block((ast.ExprStmt(say, span=span), ast.ExprStmt(leave, span=span)), span=span)
     return ast.If(ast.Unary("!", cond, span=cond.span), body, span=span)
@@ -101,7 +101,7 @@ def _static_assert(site: FoldSite) -> ast.Expr | None:
     cond, message = site.args
     assert isinstance(cond, ast.Expr)
     span = site.span
-    fail = ast.ExprStmt(ast.Call("fail", (message,), span=span), span=span)  # type: ignore[arg-type]
+    fail = ast.ExprStmt(ast.Call("fail", (message,), span=span), span=span)
     untrue = ast.Comptime(ast.Unary("!", cond, span=cond.span), span=cond.span)
     return ast.If(untrue, ast.Block((fail,), span=span), span=span)
 
@@ -225,7 +225,7 @@ ROWS = (
         "are "
         "literals.",
         signatures=("void fail(const string format, ...)",),
-        params=(Param("format"), Param("values", variadic=True, optional=True)),
+        params=(Param("format", Kind.STRING_LITERAL), Param("values", variadic=True, optional=True)),
         type_rule=_fail_type,
         lower=lambda em, call: None,
         long_literals=True,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import CallSite, FunctionDef, Lowering, Param
 from pytrace.types import (
     INET,
     MAC_ADDRESS,
@@ -138,8 +138,6 @@ def _bswap(em: Lowering, call: typed.Call) -> Any:
 
 
 def _cookie_type(site: CallSite) -> Type:
-    if site.provider.name not in ("fentry", "fexit", "rawtracepoint", "iter"):
-        site.error(f'socket_cookie can not be used with "{site.provider.name}" probes')
     t = site.arg_type(0)
     if site.final:
         if not isinstance(t, Pointer):
@@ -170,7 +168,7 @@ ROWS = (
         name="pton",
         doc="The bytes of an IPv4 or IPv6 address, in network byte order.",
         signatures=("uint8[4] pton(const string address)", "uint8[16] pton(const string address)"),
-        params=(Param("address", Kind.STRING),),
+        params=(Param("address"),),
         type_rule=_pton_type,
         lower=_pton,
     ),
@@ -203,5 +201,6 @@ ROWS = (
         params=(Param("sk"),),
         type_rule=_cookie_type,
         lower=lambda em, call: em.helper("get_socket_cookie", em.value(call.args[0])),
+        providers=("fentry", "fexit", "rawtracepoint", "iter"),
     ),
 )

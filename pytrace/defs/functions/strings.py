@@ -163,6 +163,7 @@ def _path_type(site: CallSite) -> Type:
     size = int(site.config["max_strlen"])
     if "path" not in site.provider.features:
         site.error("The path function can only be used with 'fentry', 'fexit', 'iter' probes")
+        return String(size)
     if len(site.args) == 2:
         given = site.literal(1)
         if isinstance(given, int) and not isinstance(given, bool) and given >= 0:

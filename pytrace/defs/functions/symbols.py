@@ -84,7 +84,7 @@ def _uaddr_type(site: CallSite) -> Type:
     site.uses_attach_point()
     provider, point, name = site.provider, site.attach_point, site.literal(0)
     if "uaddr" not in provider.features:
-        site.error(f"uaddr can not be used for this probetype: {provider.probetype}")
+        site.error(f'uaddr can not be used with "{provider.name}" probes')
         return Pointer(UINT64)
     if not isinstance(name, str):
         site.error("uaddr() expects a string literal as the first argument")
