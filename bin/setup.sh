@@ -90,9 +90,13 @@ need_environment() {
     # shellcheck disable=SC2086 # one name a line
     say "installing Python packages:" $wanted
     # shellcheck disable=SC2086
-    "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-input $wanted </dev/null >&2 ||
-        die 'installing Python packages with pip failed; its reason is above. Is there a network?' \
-            "When there is, run this again. Without one: copy the wheels here and set PIP_FIND_LINKS to their folder."
+    if ! "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-input --retries 1 $wanted \
+        </dev/null >"$venv/pip.log" 2>&1; then
+        grep '^ERROR' "$venv/pip.log" | tail -n 2 >&2
+        die "installing Python packages failed; all of pip's words: $venv/pip.log" \
+            'nothing was started. Is there a network? When there is, run this again. Without one: copy the wheels' \
+            'to a folder here, and run this with PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER.'
+    fi
     site=$("$venv/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     printf '%s\n%s\n%s\n' "$python" "$site" "$key" >"$stamp"
     exec 9>&-
