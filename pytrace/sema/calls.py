@@ -123,7 +123,10 @@ def arguments(el: Elaborator, row: Row, args: tuple[Any, ...], site: Site) -> bo
     given = parameters(row, len(args))
     for param, arg in zip(given, args, strict=False):
         site.values.append(argument(el, param, arg, site))
-    return all([check_kind(el, row, p, site, n) for n, p in enumerate(given)]) if el.final else True
+    if not el.final:
+        return True
+    wrong = [p for n, p in enumerate(given) if not check_kind(el, row, p, site, n)]
+    return not wrong
 
 
 _LITERALS = {Kind.STRING_LITERAL: ("string", str), Kind.FORMAT: ("string", str), Kind.INT_LITERAL: ("int", int)}
@@ -181,8 +184,8 @@ def _row_call(
     if isinstance(row, VariableDef) and el.depth and not row.allowed_in_loops:
         el.error(f"'{row.name}' builtin is not allowed in a for-loop", node.span, phase=phases.COLLECT)
     if isinstance(row, VariableDef) and row.providers and not _available(el, row):
-        provider = el.unit.provider
-        el.error(f"The {row.name} builtin can not be used with '{provider.name if provider else 'fn'}' probes", node.span)
+        name = el.unit.provider.name if el.unit.provider else "fn"
+        el.error(f"The {row.name} builtin can not be used with '{name}' probes", node.span)
         site.final = False
     t = row.type_rule(site)
     if isinstance(t, NoneType) and t is not UNKNOWN:

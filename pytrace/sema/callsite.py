@@ -1,8 +1,8 @@
 """What a row's type rule sees of one call: `registry.CallSite`.
 
-Place in the pipeline: made by `calls` for each call in each round.  In: the call's arguments, elaborated.  Out: answers.
-What a newcomer would get wrong: reading `attach_point` already says that the unit's attach points must agree in their
-arguments; only `uses_attach_point` compiles the body once for each.
+Place in the pipeline: made by `calls` for each call in each round.  In: the call's arguments, elaborated.  Out:
+answers.  What a newcomer would get wrong: reading `attach_point` already says that the unit's attach points must agree
+in their arguments; only `uses_attach_point` compiles the body once for each.
 """
 
 from __future__ import annotations

@@ -16,7 +16,18 @@ from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
 from pytrace.sema.joins import is_int, same_kind
 from pytrace.source import Span
 from pytrace.types import (
-    USERNAME, Aggregate, Array, Bool, Enum, Int, NoneType, Pointer, Space, String, Struct, Type,
+    USERNAME,
+    Aggregate,
+    Array,
+    Bool,
+    Enum,
+    Int,
+    NoneType,
+    Pointer,
+    Space,
+    String,
+    Struct,
+    Type,
 )  # fmt: skip
 
 
@@ -73,9 +84,10 @@ def _cast(el: Elaborator, node: ast.Cast) -> typed.Expr:
 
 def _complete(target: Type, source: Type) -> Type:
     """`T[]` takes its length from the operand."""
-    if isinstance(target, Array) and target.length == 0 and target.element.size:
-        if source.size % target.element.size == 0:
-            return Array(target.element, source.size // target.element.size)
+    if isinstance(target, Array) and target.length == 0:
+        size = target.element.size
+        if size and source.size % size == 0:
+            return Array(target.element, source.size // size)
     return target
 
 
@@ -127,11 +139,15 @@ def _check_kinds(el: Elaborator, node: ast.Cast, target: Type, operand: typed.Ex
     if isinstance(target, Enum):
         _check_variant(el, target, node)
     number = isinstance(source, (Int, Enum, Pointer)) or castable(el.inference.registry, source)
-    if not number and isinstance(target, Bool) and not isinstance(source, (Bool, String)):
-        el.error(refused, span)
-    elif not number and is_int(target) and not isinstance(source, (Bool, Array)):
-        el.error(refused, span)
-    elif isinstance(source, Array) and (not is_int(target) or target.size != source.size):
+    if isinstance(source, Array):
+        wrong = not is_int(target) or target.size != source.size
+    elif number:
+        wrong = False
+    elif isinstance(target, Bool):
+        wrong = not isinstance(source, (Bool, String))
+    else:
+        wrong = is_int(target) and not isinstance(source, Bool)
+    if wrong:
         el.error(refused, span)
 
 
@@ -151,7 +167,8 @@ def _array_fits(el: Elaborator, target: Array, source: Type, span: Span) -> bool
 
 def _check_variant(el: Elaborator, target: Enum, node: ast.Cast) -> None:
     if isinstance(node.expr, ast.Integer) and target.variants:
-        if all(value != node.expr.value for _, value in target.variants):
+        known = {value for _, value in target.variants}
+        if node.expr.value not in known:
             el.error(f"Enum: {target.name} doesn't contain a variant value of {node.expr.value}", node.span)
 
 

@@ -1,7 +1,7 @@
 """Constant expressions of C: `#if`, array sizes, enumerators, bit widths.
 
-Place in the pipeline: part of the C front end.  In: tokens.  Out: integers.  What a newcomer would get wrong: in `#if` an
-unknown name is 0; elsewhere it is an error, which the caller's `names` raises.
+Place in the pipeline: part of the C front end.  In: tokens.  Out: integers.  What a newcomer would get wrong: in `#if`
+an unknown name is 0; elsewhere it is an error, which the caller's `names` raises.
 """
 
 from __future__ import annotations

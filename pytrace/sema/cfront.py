@@ -1,8 +1,8 @@
 """The C front end: a script's C definitions → `CDefinitions` (spec 01 §4).
 
-Place in the pipeline: loaded by `cdefs` when a script has C definitions.  In: their texts in order, behind the --include
-files, as one translation unit `definitions.h`.  Out: types, enumerators, object-like macros.  What a newcomer would get
-wrong: there is no C compiler behind this, so a script with definitions starts as fast as one without.
+Place in the pipeline: loaded by `cdefs` when a script has C definitions.  In: their texts in order, behind the
+--include files, as one translation unit `definitions.h`.  Out: types, enumerators, object-like macros.  What a newcomer
+would get wrong: there is no C compiler behind this, so a script with definitions starts as fast as one without.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def read_definitions(
     script: ast.Script, options: Options, target: Target, diagnostics: Diagnostics
 ) -> CDefinitions:
     """Raises CError (status 2) for C that is wrong."""
-    includes = [f'#include "{os.path.abspath(path) if os.path.exists(path) else path}"' for path in options.include_files]
+    files = [os.path.abspath(path) if os.path.exists(path) else path for path in options.include_files]
+    includes = [f'#include "{path}"' for path in files]
     text = "\n".join(["", *includes, *(item.text for item in script.c_definitions)]) + "\n"
     preprocessor = Preprocessor(_directories(options))
     preprocessor.predefine(["BPFTRACE_HAVE_BTF"] if target.has_btf() else [])

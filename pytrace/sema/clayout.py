@@ -1,7 +1,7 @@
 """Where the members of a C struct lie (System V ABI for x86-64, as GCC and clang do it).
 
-Place in the pipeline: part of the C front end.  In: members in order.  Out: `StructLayout`.  What a newcomer would get wrong:
-a bit-field lies in the storage unit of its own declared type and must not cross its end, unless it is packed.
+Place in the pipeline: part of the C front end.  In: members in order.  Out: `StructLayout`.  What a newcomer would get
+wrong: a bit-field lies in the storage unit of its own declared type and must not cross its end, unless it is packed.
 """
 
 from __future__ import annotations
@@ -75,5 +75,5 @@ def enum_type(name: str, variants: Sequence[tuple[str, int]]) -> Enum:
     low = min((value for _, value in variants), default=0)
     high = max((value for _, value in variants), default=0)
     signed = low < 0
-    small = -(2**31) <= low and high < (2**31 if signed else 2**32)
+    small = low >= -(2**31) and high < (2**31 if signed else 2**32)
     return Enum(name, 32 if small else 64, signed, tuple(variants))

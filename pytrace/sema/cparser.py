@@ -1,8 +1,8 @@
 """C declarations → types with the C compiler's layout.
 
-Place in the pipeline: second half of the C front end.  In: preprocessed tokens.  Out: struct, union and enum definitions,
-typedefs, enumerators.  What a newcomer would get wrong: a by-value member may be a type that only the kernel's BTF has;
-`outer` is asked for what the text does not define.
+Place in the pipeline: second half of the C front end.  In: preprocessed tokens.  Out: struct, union and enum
+definitions, typedefs, enumerators.  What a newcomer would get wrong: a by-value member may be a type that only the
+kernel's BTF has; `outer` is asked for what the text does not define.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A C preprocessor: as much of one as headers need.
 
-Place in the pipeline: first half of the C front end, used only when a script has C definitions.  In: the translation unit
-`definitions.h` and the include directories.  Out: tokens with their places, and the object-like macros.  What a newcomer
-would get wrong: this is not for whole programs; what it does not understand is an error with a place, never skipped.
+Place in the pipeline: first half of the C front end, used only when a script has C definitions.  In: the translation
+unit `definitions.h` and the include directories.  Out: tokens with their places, and the object-like macros.  What a
+newcomer would get wrong: this is not for whole programs; what it does not understand is an error with a place, never
+skipped.
 """
 
 from __future__ import annotations

@@ -17,7 +17,21 @@ from pytrace.sema.elaborator import EMPTY, UNKNOWN, Elaborator, expression, type
 from pytrace.sema.joins import is_int, join, kind_name, literal_type, signed
 from pytrace.source import Span
 from pytrace.types import (
-    BOOL, INT64, UINT64, Aggregate, Bool, Enum, Int, NoneType, Pointer, Record, Space, String, Tuple, Type, VoidType,
+    BOOL,
+    INT64,
+    UINT64,
+    Aggregate,
+    Bool,
+    Enum,
+    Int,
+    NoneType,
+    Pointer,
+    Record,
+    Space,
+    String,
+    Tuple,
+    Type,
+    VoidType,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- literals

@@ -1,8 +1,9 @@
 """Jumps: where they may stand, and what they leave unreachable (spec 02 §9).
 
 Place in the pipeline: on the script as it was written, before macros are expanded.  In: the tree.  Out: the same tree,
-with what cannot be reached put into the dead branch of an `if (true)`: it still counts for types.  What a newcomer would
-get wrong: a call that ends the probe (`FunctionDef.diverges`) counts as a `return`, and so is refused inside `for`.
+with what cannot be reached put into the dead branch of an `if (true)`: it still counts for types.  What a newcomer
+would get wrong: a call that ends the probe (`FunctionDef.diverges`) counts as a `return`, and so is refused inside
+`for`.
 """
 
 from __future__ import annotations

@@ -251,10 +251,8 @@ class Folder:
 
     def _block(self, node: ast.Block) -> ast.Expr:
         node = self.body(node)
-        if not node.statements and node.value is not None:
-            if literals.is_literal(node.value) or isinstance(node.value, ast.Tuple):
-                return node.value
-        return node
+        alone = not node.statements and (literals.is_literal(node.value) or isinstance(node.value, ast.Tuple))
+        return node.value if alone and node.value is not None else node
 
     def _drop_empty(self, block: ast.Block) -> ast.Block:
         kept = tuple(s for s in block.statements if not self._is_empty(s))
@@ -289,9 +287,9 @@ class Folder:
 
     def _tuple_access(self, node: ast.TupleAccess) -> ast.Expr:
         node = map_children(node, self.fold)
-        if isinstance(node.base, ast.Tuple) and literals.is_literal(node.base):
-            if node.index < len(node.base.elements):
-                return node.base.elements[node.index]
+        base = node.base
+        if isinstance(base, ast.Tuple) and literals.is_literal(base) and node.index < len(base.elements):
+            return base.elements[node.index]
         return node
 
     def _field_access(self, node: ast.FieldAccess) -> ast.Expr:
@@ -346,7 +344,8 @@ class Folder:
         if row is None or row.fold is None:
             return node
         found = row.fold(Site(self.context, node.span, args))
-        return node if found is None else self.fold(found)
+        folded: ast.Expr = node if found is None else self.fold(found)
+        return folded
 
     def _as_text(self, node: Any) -> Any:
         if isinstance(node, ast.PosParam):

@@ -9,8 +9,26 @@ from __future__ import annotations
 
 from pytrace import types
 from pytrace.types import (
-    BOOL, INT64, UINT64, Aggregate, Array, Bool, Buffer, Enum, Int, NoneType, Opaque, Pointer, Record, Stack, String,
-    Struct, TimestampMode, Tuple, Type, VoidType,
+    BOOL,
+    INT64,
+    UINT64,
+    Aggregate,
+    Array,
+    Bool,
+    Buffer,
+    Enum,
+    Int,
+    NoneType,
+    Opaque,
+    Pointer,
+    Record,
+    Stack,
+    String,
+    Struct,
+    TimestampMode,
+    Tuple,
+    Type,
+    VoidType,
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Macro expansion (spec 01 §6).
 
-Place in the pipeline: after `flow`, before attach points are expanded.  In: a script with macros.  Out: one without.  What
-a newcomer would get wrong: an expression argument is put in *unevaluated* at each use, and keeps its place in the
-caller: names in it are the caller's, so it is copied but never renamed.
+Place in the pipeline: after `flow`, before attach points are expanded.  In: a script with macros.  Out: one without.
+What a newcomer would get wrong: an expression argument is put in *unevaluated* at each use, and keeps its place in
+the caller: names in it are the caller's, so it is copied but never renamed.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ class MacroTable:
 
     def exact(self, name: str, args: tuple[Any, ...]) -> ast.Macro | None:
         for macro in self.by_name.get(name, ()):
-            if len(macro.params) == len(args):
-                if all(_accepts(p.kind, a) for p, a in zip(macro.params, args, strict=True)):
-                    return macro
+            fits = [_accepts(p.kind, a) for p, a in zip(macro.params, args, strict=False)]
+            if len(macro.params) == len(args) and all(fits):
+                return macro
         return None
 
     def closest(self, name: str, args: tuple[Argument, ...]) -> ast.Macro:

@@ -18,7 +18,21 @@ from pytrace.sema.joins import compatible, flexible, is_int, join, signed
 from pytrace.sema.walk import operation_span
 from pytrace.source import Span
 from pytrace.types import (
-    BOOL, INT64, UINT64, Aggregate, Array, Bool, Enum, Int, Pointer, Record, Space, String, Struct, Tuple, Type,
+    BOOL,
+    INT64,
+    UINT64,
+    Aggregate,
+    Array,
+    Bool,
+    Enum,
+    Int,
+    Pointer,
+    Record,
+    Space,
+    String,
+    Struct,
+    Tuple,
+    Type,
 )  # fmt: skip
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})

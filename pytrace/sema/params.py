@@ -54,9 +54,8 @@ def _declare(declared: dict[str, Declared], node: ast.Call, diagnostics: Diagnos
         diagnostics.error(f"First argument to '{node.name}' must be a string literal.", span)
         return
     if len(node.args) > 3:
-        diagnostics.error(
-            f"The '{node.name}' function can take a maximum of three arguments and a minimum of one argument.", node.span
-        )
+        limits = "a maximum of three arguments and a minimum of one argument"
+        diagnostics.error(f"The '{node.name}' function can take {limits}.", node.span)
         return
     default = literals.value_of(node.args[1]) if len(node.args) > 1 else False
     if default is None:

@@ -1,7 +1,7 @@
 """The passes over the tree, in their order.
 
-Place in the pipeline: between grammar and codegen.  In: `ast.Script`.  Out: `typed.TypedScript`, or ScriptError with all
-that was found in the first pass that found something.  What a newcomer would get wrong: the order decides which
+Place in the pipeline: between grammar and codegen.  In: `ast.Script`.  Out: `typed.TypedScript`, or ScriptError with
+all that was found in the first pass that found something.  What a newcomer would get wrong: the order decides which
 messages a user sees together, and is the reference's.
 """
 

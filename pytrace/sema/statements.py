@@ -19,7 +19,14 @@ from pytrace.sema.joins import changed, is_int, join
 from pytrace.sema.operators import binary
 from pytrace.source import Span
 from pytrace.types import (
-    INT64, Aggregate, NoneType, Space, String, Tuple, Type, VoidType,
+    INT64,
+    Aggregate,
+    NoneType,
+    Space,
+    String,
+    Tuple,
+    Type,
+    VoidType,
 )  # fmt: skip
 
 # ---------------------------------------------------------------- probes and subprograms

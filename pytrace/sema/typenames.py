@@ -1,7 +1,7 @@
 """Types as written → types (spec 02 §1), through the script's own definitions first and BTF behind them.
 
-Place in the pipeline: under inference.  In: `ast.TypeExpr`.  Out: `Type`, or None after an error.  What a newcomer would
-get wrong: `string` without a size is String(0), which a declaration lets grow; a bare word may also be a typedef.
+Place in the pipeline: under inference.  In: `ast.TypeExpr`.  Out: `Type`, or None after an error.  What a newcomer
+would get wrong: `string` without a size is String(0), which a declaration lets grow; a bare word may also be a typedef.
 """
 
 from __future__ import annotations

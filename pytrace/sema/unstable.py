@@ -1,7 +1,8 @@
 """Unstable and deprecated features: what the settings say about their use (spec 06 §5, 07 §5).
 
-Place in the pipeline: on the script as it was written, before macros are expanded.  In: the tree and the settings.  Out:
-diagnostics.  What a newcomer would get wrong: the warning has no location and comes once a feature; the error has one.
+Place in the pipeline: on the script as it was written, before macros are expanded.  In: the tree and the settings.
+Out: diagnostics.  What a newcomer would get wrong: the warning has no location and comes once a feature; the error has
+one.
 """
 
 from __future__ import annotations
