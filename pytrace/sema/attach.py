@@ -44,10 +44,13 @@ class AttachTextError(ValueError):
     """An attach point's text cannot be split; the message is for the user."""
 
 
+_MOST_REPLACEMENTS = 100
+
+
 def split(text: str, positional: Sequence[str] = ()) -> list[str]:
     """The parts of an attach point (spec 03 §1): `:` separates, `@` does and stays as a part of its own, `"…"` quotes,
     `$N` is replaced by positional parameter N (and read again, so it may bring separators).  Raises AttachTextError."""
-    parts, part, quoted, at = [], "", False, 0
+    parts, part, quoted, at, replaced = [], "", False, 0, 0
     while at < len(text):
         c = text[at]
         at += 1
@@ -65,6 +68,9 @@ def split(text: str, positional: Sequence[str] = ()) -> list[str]:
                 parts.append("@")
         elif c == "$":
             value, at = _positional(text, at, positional)
+            replaced += 1
+            if replaced > _MOST_REPLACEMENTS:
+                raise AttachTextError("positional parameters refer to each other without end")
             text, at = value + text[at:], 0
         else:
             part += c

@@ -159,7 +159,7 @@ def _array_fits(el: Elaborator, target: Array, source: Type, span: Span) -> bool
             el.error(
                 "Cannot determine array size: the element size is incompatible with the cast integer size", span
             )
-        return True
+        return False
     if is_int(source):
         return target.size == source.size or source.size < target.size <= 8
     return isinstance(source, (Bool, String)) and target.size == source.size

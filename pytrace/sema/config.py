@@ -79,7 +79,7 @@ def _missing_probes(given: Given, default: Any) -> str:
     return word
 
 
-LICENSES = ("Dual MPL/GPL", "Dual MIT/GPL", "Dual BSD/GPL", "GPL and additional rights", "GPL v2", "GPL")
+LICENSES = ("Dual MIT/GPL", "Dual BSD/GPL", "Dual MPL/GPL", "GPL and additional rights", "GPL v2", "GPL")
 
 
 def _license(given: Given, default: Any) -> str:
@@ -100,7 +100,7 @@ _STACK_MODES = ("bpftrace", "perf", "raw", "build_id")
 def _stack_mode(given: Given, default: Any) -> str:
     word = _text(given, default)
     if word not in _STACK_MODES:
-        raise SettingError(f"Invalid value for stack_mode: valid values are {', '.join(_STACK_MODES)}.")
+        raise SettingError("Invalid value for stack_mode: valid values are bpftrace, raw, perf, and build_id.")
     return word
 
 

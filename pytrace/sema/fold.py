@@ -206,7 +206,7 @@ class Folder:
     # choices and blocks --------------------------------------------------
     def _ternary(self, node: ast.Ternary) -> ast.Expr:
         node = map_children(node, self.fold)
-        if not literals.is_literal(node.cond):
+        if literals.value_of(node.cond) is None:
             return node
         chosen = literals.truth(node.cond)
         then = node.cond if node.then is None else node.then
@@ -226,7 +226,7 @@ class Folder:
         then = self.body(node.then)
         otherwise = self._branch(node.otherwise)
         cond = self.fold(node.cond)
-        if literals.is_literal(cond):
+        if literals.value_of(cond) is not None:
             values = self._value(then), self._value(otherwise)
             if None not in values:
                 return values[0] if literals.truth(cond) else values[1]  # type: ignore[return-value]

@@ -20,12 +20,16 @@ SCRIPTS = (".bt", ".pt")
 HEADERS = (".h",)
 
 
-def with_imports(script: ast.Script, options: Options, diagnostics: Diagnostics) -> ast.Script:
-    """`script` with everything that it imports in front of its own items."""
-    statements = [n for n in descendants(script) if isinstance(n, ast.ImportStmt)] if script.items else []
-    if not script.imports and not statements:
-        return script
-    return _Importer(diagnostics).merged(script, options.directory)
+def with_imports(
+    script: ast.Script, options: Options, diagnostics: Diagnostics, *, statements: bool = False
+) -> ast.Script:
+    """`script` with everything that it imports at its root (or: in statements) in front of its own items."""
+    named: list[tuple[str, ast.Node]]
+    if statements:
+        named = [(n.path, n) for item in script.items for n in descendants(item) if isinstance(n, ast.ImportStmt)]
+    else:
+        named = [(entry.path, entry) for entry in script.imports]
+    return _Importer(diagnostics).merged(script, named, options.directory) if named else script
 
 
 class _Importer:
@@ -33,11 +37,9 @@ class _Importer:
         self.diagnostics = diagnostics
         self.seen: set[str] = set()
 
-    def merged(self, script: ast.Script, directory: str) -> ast.Script:
+    def merged(self, script: ast.Script, named: list[tuple[str, ast.Node]], directory: str) -> ast.Script:
         definitions: list[ast.CDefinition] = []
         items: list[ast.RootItem] = []
-        named: list[tuple[str, ast.Node]] = [(entry.path, entry) for entry in script.imports]
-        named += [(n.path, n) for n in descendants(script) if isinstance(n, ast.ImportStmt)]
         for path, node in named:
             found = self._find(path, directory, node)
             for file in self._files(found, node) if found else ():
@@ -93,7 +95,7 @@ class _Importer:
         inner = self._parse(file)
         if inner.config is not None:
             self.diagnostics.error("invalid `config` within import", inner.config.span)
-        inner = self.merged(inner, os.path.dirname(file))
+        inner = self.merged(inner, [(entry.path, entry) for entry in inner.imports], os.path.dirname(file))
         definitions += inner.c_definitions
         items += inner.items
 

@@ -64,6 +64,7 @@ class Inference:
         self._variables: dict[tuple[int, int], typed.VarSymbol] = {}
         self._moved = False
         self._values_wanted: set[str] = set()
+        self._mentioned: set[str] = set()
 
     # symbols -------------------------------------------------------------
     def variable(self, unit: Unit, node: ast.Node, name: str, span: Span, depth: int) -> typed.VarSymbol:
@@ -81,6 +82,7 @@ class Inference:
             self.maps[node.name] = symbol
         if value_wanted:
             self._values_wanted.add(node.name)
+        self._mentioned.add(node.name)
         return symbol
 
     def set_variable(self, symbol: typed.VarSymbol, t: Type, space: str) -> None:
@@ -103,6 +105,10 @@ class Inference:
         if symbol.key_type is None or changed(symbol.key_type, t):
             symbol.key_type = t
             self._moved = True
+
+    def forget(self, name: str) -> None:
+        """A declaration is no use of a map."""
+        self._mentioned.discard(name)
 
     # rounds --------------------------------------------------------------
     def solve(self, units: list[Unit]) -> None:
@@ -136,6 +142,12 @@ class Inference:
         """The final walk, with all checks."""
         return tuple(found for unit in units if (found := self.walk(unit, final=True)) is not None)
 
+    def report_unused(self) -> None:
+        """Maps that are declared only; they are dropped."""
+        for name in [name for name in self.maps if name not in self._mentioned]:
+            symbol = self.maps.pop(name)
+            self.report.warning(CHECK, f"Unused map: @{name}", symbol.span)
+
     def report_comptime(self) -> None:
         """What nothing more can be found out about."""
         for node in self.comptime_left.values():
@@ -150,6 +162,7 @@ def declare_maps(inference: Inference, script: ast.Script) -> None:
         symbol = inference.map(item.map, value_wanted=False)
         symbol.span = item.span
         symbol.declared_kind, symbol.max_entries = item.kind, item.max_entries
+        inference.forget(item.map.name)
         if item.kind not in inference.registry.maps:
             hint = f"Valid map types: {', '.join(sorted(inference.registry.maps, key=_kind_order))}"
             inference.report.error(CHECK, f"Invalid bpf map type: {item.kind}", item.span, hints=(hint,))

@@ -202,7 +202,13 @@ def _comparable(el: Elaborator, op: str, left: typed.Expr, right: typed.Expr, sp
     if isinstance(lt, Array) and isinstance(rt, Array):
         return _arrays(el, op, lt, rt, span)
     if not compatible(lt, rt):
-        el.error(f"Type mismatch for '{op}': comparing {type_name(lt)} with {type_name(rt)}", span, _both(left, right))
+        if not _is_test(op) and not isinstance(lt, String) and not isinstance(rt, String):
+            # an integer operand counts as converted already
+            wide = INT64 if signed(lt) or signed(rt) else UINT64
+            left = cast(left, wide) if is_int(lt) else left
+            right = cast(right, wide) if is_int(rt) else right
+        names = f"{type_name(left.type)} with {type_name(right.type)}"
+        el.error(f"Type mismatch for '{op}': comparing {names}", span, _both(left, right))
         return False
     if op not in ("==", "!=") or isinstance(lt, (Struct, Aggregate)):
         el.error(f"The {op} operator can not be used on expressions of types {type_name(lt)}, {type_name(rt)}", span)

@@ -72,6 +72,8 @@ class Analysis:
         self._stop_on_errors()
         unstable.check(script, self.registry, self.config, self.diagnostics)
         self._stop_on_errors()
+        script = with_imports(script, self.options, self.diagnostics, statements=True)
+        self._stop_on_errors()
         script = flow.check(script, self.registry, self.diagnostics)
         self._stop_on_errors()
         script = macros.expand(script, self.registry, self.diagnostics)
@@ -177,6 +179,7 @@ class Analysis:
                 break
             use = self._checked(units)
         found = inference.finish(units)
+        inference.report_unused()
         inference.report.flush(self.diagnostics)
         maps = tuple(m for m in inference.maps.values())
         return typed.TypedScript(found, maps, tuple(inference.subprograms.values()), dict(self.config), self.registry)

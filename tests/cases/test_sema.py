@@ -28,6 +28,7 @@ from tests.unit.recorded_target import RecordedTarget
 
 HERE = Path(__file__).parent
 ERRORS, TYPES = HERE / "errors", HERE / "types"
+TARGET = RecordedTarget(features={"bpf_loop": True})
 
 
 @cache
@@ -51,7 +52,7 @@ def analysed(case: Case) -> tuple[TypedScript | None, str]:
     try:
         script = parse(Source("stdin", case.script), diagnostics)
         typed = analyse(
-            script, registry=registry(), target=RecordedTarget(), options=options_of(case), diagnostics=diagnostics
+            script, registry=registry(), target=TARGET, options=options_of(case), diagnostics=diagnostics
         )
     except ScriptError:
         return None, diagnostics.render()
