@@ -78,8 +78,11 @@ class Stages:
                 sys.stderr.write(f"time: {name:<12} {1000 * self.rows[-1][1]:8.2f} ms\n")
 
 
-def obtain(source: Source, options: Options) -> Program:
-    """The Program of a script, from the compile cache if it is there.  Raises ScriptError, MachineError."""
+def obtain(source: Source, options: Options, *, apart: bool = False) -> Program:
+    """The Program of a script, from the compile cache if it is there.  Raises ScriptError, MachineError.
+
+    `apart`: compile in a process of its own (`compiler_process`), as the command does.
+    """
     from pytrace import cache
     from pytrace.runtime import identity
 
@@ -90,13 +93,30 @@ def obtain(source: Source, options: Options) -> Program:
         found = store.get(key, identity.is_current)
         if found is not None:
             return found
-    from pytrace.runtime.machine import Machine
 
-    machine = Machine.from_options(options)
-    program = compile_source(source, options, machine)
-    if use:
-        store.put(key, machine.fingerprint(), program)
-    return program
+    def build(deliver: Callable[[Program], None]) -> None:
+        from pytrace.runtime.machine import Machine
+
+        machine = Machine.from_options(options)
+        program = compile_source(source, options, machine)
+        deliver(program)
+        if use:
+            store.put(key, machine.fingerprint(), program)
+
+    if apart and not options.wants_stages:
+        from pytrace import compiler_process
+
+        return compiler_process.run(build, meanwhile=_load_runtime)
+    made: list[Program] = []
+    build(made.append)
+    return made[0]
+
+
+def _load_runtime() -> None:
+    """What the run will need, loaded while the compiler is at work."""
+    from pytrace.defs import load_row  # noqa: F401
+    from pytrace.runtime import output, session  # noqa: F401
+    from pytrace.runtime.output import text  # noqa: F401
 
 
 def compile_source(source: Source, options: Options, target: Machine) -> Program:
@@ -246,7 +266,7 @@ def format_script(source: Source, options: Options) -> int:
 
 def main(source: Source, options: Options) -> int:
     """Compile and run as the command does; the exit status."""
-    program = obtain(source, options)
+    program = obtain(source, options, apart=True)
     if options.warning_level:
         sys.stderr.write("".join(m.coloured if options.colour else m.plain for m in program.warnings))
         sys.stderr.flush()
