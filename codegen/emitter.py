@@ -41,6 +41,7 @@ class Emitter:
         self.registry = module.script.registry
         self.provider: ProbeDef = instance.attach_points[0].provider
         self.program_index = instance.index
+        self.shared = memory.shared_symbols((instance.predicate, instance.body))
         self.padded = True
         self.current: list[Any] = []
         """The values of `Current`, innermost last."""
@@ -241,10 +242,10 @@ class Emitter:
     def not_null(self, ptr: Any) -> Any:
         return self.builder.icmp_unsigned("!=", ptr, self.null())
 
-    def opaque(self, value: Any) -> Any:
-        """`value`, but LLVM knows nothing about it: keeps what depends on it behind the check that precedes it."""
+    def opaque(self, value: Any, *, movable: bool = False) -> Any:
+        """`value`, but LLVM knows nothing about it; unless `movable`, it stays behind the check that precedes it."""
         ftype = ir.FunctionType(value.type, [value.type])
-        return self.builder.asm(ftype, "", "=r,0", [value], True)
+        return self.builder.asm(ftype, "", "=r,0", [value], not movable)
 
     # maps ---------------------------------------------------------------
     def map(self, symbol: typed.MapSymbol) -> Any:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from pytrace import types
-from pytrace.codegen import memory
-from pytrace.codegen.module import I32, LOST, RING
+from pytrace.codegen import control, memory
+from pytrace.codegen.frame import Frame
+from pytrace.codegen.module import I32, I64, LOST, RING
 from pytrace.program import Layout
 from pytrace.source import Span
 from pytrace.types import Type
@@ -51,6 +52,10 @@ def emit(
 
 
 def _count_lost(em: Emitter) -> None:
+    em.builder.call(_cold_function(em, "count_lost", 0, _lost_body), [])
+
+
+def _lost_body(em: Emitter, args: list[Any]) -> None:
     key = memory.local(em, 4)
     em.put(key, I32(em.program_index))
     counter = em.helper_pointer("map_lookup_elem", em.module.map_handle(LOST), key)
@@ -58,21 +63,46 @@ def _count_lost(em: Emitter) -> None:
         em.put(counter, em.builder.add(em.load(counter, types.UINT64), em.const(1)))
 
 
+def _cold_function(em: Emitter, name: str, params: int, body: Callable[[Emitter, list[Any]], None]) -> Any:
+    """A function for what happens rarely, one a program, so that the probe's own path stays short."""
+    key = (em.instance.index, name)
+    function = em.module.subprograms.get(key)
+    if function is None:
+        function = control.static_function(em, name, ir.FunctionType(I64, [I64] * params))
+        em.module.subprograms[key] = function
+        with em.in_frame(Frame(em.module, function, "cold"), em.instance.span), memory.padding(em, True):
+            body(em, list(function.args))
+            em.builder.ret(em.const(0))
+    return function
+
+
 # ---------------------------------------------------------------- run-time warnings
 
 
 def runtime_error(em: Emitter, kind: str, span: Span) -> None:
     """A warning whose text the runtime knows by `kind`."""
-    emit(em, RUNTIME_ERROR, [], (kind,), span, lambda record, layout: None)
+    number = em.event(RUNTIME_ERROR, Layout.of([], start=8), (kind,), span)
+    em.builder.call(_cold_function(em, "report", 1, lambda em, args: _report(em, args, 8)), [em.const(number)])
 
 
 def helper_error(em: Emitter, helper: str, result: Any, span: Span) -> None:
     """A helper's refusal: its name, and the errno it returned."""
+    layout = Layout.of([("retcode", types.INT64)], start=8)
+    number = em.event(HELPER_ERROR, layout, (helper,), span)
+    function = _cold_function(em, "report_code", 2, lambda em, args: _report(em, args, layout.size))
+    em.builder.call(function, [em.const(number), em.extend(result, types.INT32, 64)])
 
-    def fill(record: Any, layout: Layout) -> None:
-        em.put(record, em.extend(result, types.INT32, 64), layout.fields[0].offset)
 
-    emit(em, HELPER_ERROR, [("retcode", types.INT64)], (helper,), span, fill)
+def _report(em: Emitter, words: list[Any], size: int) -> None:
+    """Send a record of the given words, the first of them the event's number."""
+    record = em.helper_pointer("ringbuf_reserve", em.module.map_handle(RING), size, 0)
+    with em.when_else(em.not_null(record)) as (then, otherwise):
+        with then:
+            for n, word in enumerate(words):
+                em.put(record, word, 8 * n)
+            em.helper("ringbuf_submit", record, 0)
+        with otherwise:
+            _count_lost(em)
 
 
 def check_update(em: Emitter, result: Any, span: Span) -> None:

@@ -23,6 +23,10 @@ STACK_BUDGET = 288
 """Bytes of a program's 512 that objects may take; the rest is for registers that LLVM spills."""
 CALLBACK_BUDGET = 128
 """The same for a callback or subprogram: the kernel adds up the frames of a chain of calls."""
+MAX_SCALARS = 24
+"""Scalar variables of a function that may each need a word of stack; further ones lie in the scratch area."""
+SHARED_ON_STACK = 128
+"""Bytes of variables shared with callbacks that still lie on the stack."""
 
 
 @dataclass(slots=True)
@@ -43,7 +47,7 @@ class LoopTargets:
 
 
 class Frame:
-    """State of one function.  `kind`: program, callback or subprogram."""
+    """State of one function.  `kind`: program, callback, subprogram (`fn`), or cold (ours, without a context)."""
 
     def __init__(self, module: ModuleBuilder, function: ir.Function, kind: str, parent: Frame | None = None) -> None:
         self.module = module
@@ -63,11 +67,16 @@ class Frame:
         self.captures: dict[Any, Capture] = {}
         self.context: Any = function.args[-1] if kind == "callback" else None
         """The callback's pointer to the captured pointers."""
-        self.ctx: Any = None if kind == "callback" else function.args[0]
+        self.ctx: Any = function.args[0] if kind in ("program", "subprogram") else None
         self.exit_slot: Any = None
         """Of a program: two words, whether a callback has returned from the probe, and the value."""
         self.result: typed.SubprogramSymbol | None = None
         self.last_callback: Frame
+        self.shared: dict[typed.VarSymbol, int] = {}
+        """Variables that callbacks use, by their offset in `shared_area`."""
+        self.shared_area: Any = None
+        self._shared_size = 0
+        self._scalars = 0
         self.stack_used = 0
         self._free: dict[int, list[Any]] = {}
         self._taken: list[tuple[int, Any]] = []
@@ -94,10 +103,29 @@ class Frame:
 
     def scalar(self, t: ir.IntType) -> Any:
         """A slot for a scalar; LLVM keeps it in a register unless its address is needed."""
+        self._scalars += 1
+        if self._scalars > MAX_SCALARS:
+            return self._scratch(8, True)
         stored = I8 if t is I1 else t
         slot = self._allocate(stored)
         self.at_entry.store(stored(0), slot)
         return slot
+
+    def share(self, symbol: typed.VarSymbol, limit: int, size: int) -> Any:
+        """The place of a variable that callbacks use too; all of them lie in one area of `size` bytes, so that a
+        callback needs one pointer only."""
+        if self.shared_area is None:
+            small = size <= max(limit, SHARED_ON_STACK) and self.stack_used + size <= STACK_BUDGET
+            self.shared_area = self.stack(size) if small else self._scratch(size, True)
+            if small:
+                for offset in range(0, (size + 7) // 8 * 8, 8):
+                    place = self.at_entry.gep(self.shared_area, [I64(offset)], source_etype=I8)
+                    self.at_entry.store(I64(0), place, align=8)
+        self.shared[symbol] = self._shared_size
+        at = self.at_entry if self.shared_area.parent is self.entry else self._setup
+        place = at.gep(self.shared_area, [I64(self._shared_size)], source_etype=I8)
+        self._shared_size += (max(1, symbol.type.size) + 7) // 8 * 8
+        return place
 
     def zero_key(self) -> Any:
         """`ptr` to a 32-bit 0, the key of one-element arrays."""

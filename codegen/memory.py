@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from llvmlite import ir
 from pytrace import types
 from pytrace.codegen import control, conversions, maps, places, strings
 from pytrace.codegen.frame import Frame
+from pytrace.codegen.map_storage import round8
 from pytrace.codegen.module import I1, I8, I64, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
@@ -60,13 +62,68 @@ def variable(em: Emitter, frame: Frame, symbol: typed.VarSymbol) -> Any:
         return found
     parent = frame.parent
     if parent is not None and (_known(parent, symbol) or symbol.depth < frame.depth):
-        return em.aligned(frame.capture(symbol, variable(em, parent, symbol)), 8)
-    if types.is_memory(symbol.type):
-        slot = frame.local(symbol.type.size, int(em.config.get("on_stack_limit", 32)), True)
+        found = _captured(em, frame, symbol, variable(em, parent, symbol))
+        frame.variables[symbol] = found
+        return found
+    limit = int(em.config.get("on_stack_limit", 32))
+    if symbol in em.shared:
+        slot = frame.share(symbol, limit, em.shared[symbol])
+    elif types.is_memory(symbol.type):
+        slot = frame.local(symbol.type.size, limit, True)
     else:
         slot = frame.scalar(int_type(symbol.type))
     frame.variables[symbol] = em.aligned(slot, 8)
     return slot
+
+
+def _captured(em: Emitter, frame: Frame, symbol: typed.VarSymbol, outer: Any) -> Any:
+    """A variable of an enclosing function: alone, or in the area that holds all the shared ones of that function."""
+    owner = frame.parent
+    while owner is not None and symbol not in owner.shared:
+        owner = owner.parent
+    if owner is None:
+        return em.aligned(frame.capture(symbol, outer), 8)
+    area = _shared_area(frame, owner)
+    return em.aligned(frame.at_entry.gep(area, [em.const(owner.shared[symbol])], source_etype=I8), 8)
+
+
+def _shared_area(frame: Frame, owner: Frame) -> Any:
+    if frame is owner:
+        return frame.shared_area
+    assert frame.parent is not None
+    return frame.capture(("shared", id(owner)), _shared_area(frame.parent, owner))
+
+
+def shared_symbols(root: Any) -> dict[typed.VarSymbol, int]:
+    """The variables that loops' bodies share with what surrounds them, each with the bytes that all variables of its
+    depth need together."""
+    found: dict[typed.VarSymbol, None] = {}
+    for node in typed_nodes(root):
+        if isinstance(node, (typed.ForRange, typed.ForMap)):
+            found.update(dict.fromkeys(node.captures))
+    sizes: dict[int, int] = {}
+    for symbol in found:
+        sizes[symbol.depth] = sizes.get(symbol.depth, 0) + round8(max(1, symbol.type.size))
+    return {symbol: sizes[symbol.depth] for symbol in found}
+
+
+def typed_nodes(root: Any) -> Iterator[Any]:
+    """All nodes below `root`, in no particular order; symbols are not followed."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, tuple):
+            waiting.extend(node)
+        elif isinstance(node, (typed.Expr, typed.Stmt, typed.Block)):
+            yield node
+            waiting.extend(getattr(node, name) for name in _slots(type(node)))
+
+
+@cache
+def _slots(cls: type) -> tuple[str, ...]:
+    return tuple(
+        name for base in cls.__mro__ for name in getattr(base, "__slots__", ()) if name not in ("type", "span")
+    )
 
 
 @contextmanager
@@ -90,7 +147,9 @@ def at(em: Emitter, ptr: Any, offset: Any) -> Any:
         moved = em.builder.gep(ptr, [em.const(offset)], source_etype=I8)
         em.aligned(moved, gcd(em.align_of(ptr), offset))
     else:
-        moved = em.builder.gep(ptr, [offset], source_etype=I8)
+        # LLVM would make an `or` of an addition to an aligned address whose bits it knows: "R2 bitwise operator |= on
+        # pointer prohibited".
+        moved = em.builder.gep(ptr, [em.opaque(offset, movable=True)], source_etype=I8)
     if control.is_context(em, ptr):
         control.note_context(em, moved)
     return moved

@@ -47,16 +47,9 @@ def _assign_var(em: Emitter, node: typed.AssignVar) -> None:
             em.store(node.value, slot)
 
 
-def _mentions(expr: Any, symbol: typed.VarSymbol) -> bool:
+def _mentions(expr: typed.Expr, symbol: typed.VarSymbol) -> bool:
     """Whether a value looks at a variable anywhere."""
-    if isinstance(expr, typed.VarRead):
-        return expr.symbol is symbol
-    if isinstance(expr, tuple):
-        return any(_mentions(item, symbol) for item in expr)
-    if isinstance(expr, (typed.Expr, typed.Stmt, typed.Block)):
-        names = [name for cls in type(expr).__mro__ for name in getattr(cls, "__slots__", ())]
-        return any(_mentions(getattr(expr, name), symbol) for name in names)
-    return False
+    return any(isinstance(node, typed.VarRead) and node.symbol is symbol for node in memory.typed_nodes(expr))
 
 
 def _if(em: Emitter, node: typed.If) -> None:
