@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Lowering, Param
 from pytrace.types import KSYM, UINT8, UINT16, UINT32, UINT64, USYM, Enum, Int, Pointer, Space, Type
 
 if TYPE_CHECKING:
@@ -97,11 +97,32 @@ def _uaddr_type(site: CallSite) -> Type:
     if symbol is None:
         site.error(f"Could not resolve symbol: {path}:{name}")
         return Pointer(UINT64)
-    here = point.params.get("address")
-    site.data = symbol.address - int(here) if here is not None else None
-    if site.data is None:
-        site.error("uaddr() needs the address of the probe, which is not known here")
+    here = _virtual_address(site, path)
+    if here is None:
+        site.error("uaddr() needs a single place in a known function")
+    else:
+        site.data = symbol.address - here
     return Pointer(_WIDTHS.get(symbol.size, UINT64))
+
+
+def _virtual_address(site: CallSite, path: str) -> int | None:
+    """Where the attach point lies by the file's own addresses: its file offset, moved as its function is."""
+    point = site.attach_point
+    places = point.params.get("places", ())
+    offset = places[0][0] if len(places) == 1 else point.params.get("offset")
+    if offset is None:
+        return None
+    function = site.target.elf_symbol(path, str(point.params.get("function") or ""))
+    known = [function] if function else site.target.elf_functions(path)
+    for symbol in known:
+        if symbol.offset:
+            return int(offset) + symbol.address - symbol.offset
+    return None
+
+
+def _uaddr_fold(site: FoldSite) -> None:
+    """No folding, but word in time that one program must not serve several places."""
+    site.uses_attach_point()
 
 
 def _uaddr(em: Lowering, call: typed.Call) -> Any:
@@ -160,6 +181,7 @@ ROWS = (
         signatures=("T * uaddr(const string symbol)",),
         params=(Param("symbol", Kind.STRING_LITERAL),),
         type_rule=_uaddr_type,
+        fold=_uaddr_fold,
         lower=_uaddr,
     ),
 )
