@@ -75,10 +75,10 @@ def _begin(session: Session, phase: str) -> list[ProbeSpec]:
 
 
 def _end(session: Session, status: int) -> int:
-    session.pump.drain()
+    session.pump.drain(lambda: False)
     for probe in session.plan.phase("end"):
         session.fire(probe)
-    session.pump.drain()
+    session.pump.drain(lambda: False)
     session.report_losses()
     session.output.end()
     session.output.flush()
@@ -93,7 +93,7 @@ def _captured(session: Session, probe: ProbeSpec, repeat: int) -> tuple[Captured
     session.exit_status = 0
     try:
         value, duration = _run(session, probe, repeat)
-        session.pump.drain()
+        session.pump.drain(lambda: False)
     finally:
         captured.drain()
         session.use_output(output)

@@ -20,6 +20,8 @@ class Losses:
     def __init__(self, reader: MapReader | None) -> None:
         self._reader = reader
         self._seen = 0
+        self.dropped = 0
+        """Events that reached us but were never handled."""
 
     def by_program(self) -> list[int]:
         """Lost events of each program."""
@@ -38,10 +40,8 @@ class Losses:
         return sum(self.by_program())
 
     def growth(self) -> int:
-        """How many more there are than at the last call."""
-        if self._reader is None:
-            return 0
-        total = self.total()
+        """How many more there are than at the last call, dropped ones included."""
+        total = self.total() + self.dropped
         grown, self._seen = total - self._seen, total
         return grown
 

@@ -7,6 +7,7 @@ time, and meanwhile the kernel must find room in the ring.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from pytrace.runtime.events import Dispatcher
     from pytrace.runtime.sys import Kernel
 
-_SLICE = 4096
-"""Records that are handled before the ring is emptied again."""
+_FIRST_SLICE, _LARGEST_SLICE = 16, 8192
+_QUICK, _SLOW = 0.005, 0.05
+"""Slices of the backlog grow while handling one takes less than the one number of seconds, and shrink above the other:
+most records take a microsecond, but `system()` takes milliseconds, and the ring and signals must not wait for it."""
 _STREAM, _PAUSE = 0.005, 0.001
 """Seconds: wake-ups that come faster than the one make us wait for the other."""
 
@@ -31,6 +34,7 @@ class Pump:
         self.backlog = Backlog()
         self.ring: RingBuffer | None = None
         self._last_wake = 0.0
+        self._slice = _FIRST_SLICE
 
     def connect(self, kernel: Kernel, fd: int) -> None:
         """Read from the ring buffer map `fd`."""
@@ -71,15 +75,31 @@ class Pump:
 
     def handle(self) -> None:
         """Handle a slice of the backlog, and flush the output."""
-        for run in self.backlog.take(_SLICE):
+        if not self.backlog:
+            return
+        start = monotonic()
+        for run in self.backlog.take(self._slice):
             self.dispatcher.process(run)
         self.output.flush()
         if self.dispatcher.stopped:
             self.backlog.clear()
+        taken = monotonic() - start
+        if taken < _QUICK and self._slice < _LARGEST_SLICE:
+            self._slice *= 2
+        elif taken > _SLOW and self._slice > 1:
+            self._slice //= 2
 
-    def drain(self) -> None:
-        """Handle everything.  Programs must have stopped, or this may go on for ever."""
+    def drain(self, give_up: Callable[[], bool]) -> int:
+        """Handle everything, or, once `give_up()` says so, drop it; how many records were dropped.
+
+        Programs must have stopped, or this may go on for ever.
+        """
         while self.fetch() or not self.is_idle:
+            if give_up():
+                dropped = self.backlog.count
+                self.backlog.clear()
+                return dropped
             if not self.backlog:
                 sleep(_PAUSE)  # a record is being written at this moment
             self.handle()
+        return 0

@@ -263,6 +263,11 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._runs)
 
+    @property
+    def count(self) -> int:
+        """How many records wait."""
+        return sum(run.count for run in self._runs)
+
     def take(self, most: int) -> Iterator[Run | Mixed]:
         """Runs of at most `most` records in all."""
         while self._runs and most > 0:

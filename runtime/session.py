@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _PERIOD = 0.1
 """Seconds between looks at the loss counters, and at most between looks at everything else."""
 
+_PATIENCE = 1.0
+"""Seconds after SIGINT or SIGTERM in which pending events are still handled."""
+
 
 class RunOptions(Protocol):
     """What the Session reads of `pytrace.options.Options`."""
@@ -83,7 +86,7 @@ class Session:
         self.dispatcher = Dispatcher(program, rows, self, output)
         self.pump = Pump(self.dispatcher, output)
         self.plan = Plan(program, rows, options.probe_filter)
-        self._wakeup = Wakeup(handle_signals)
+        self._wakeup = Wakeup(handle_signals, last=leave_behind)
         self._events: list[int] = []
         self._next_look = 0.0
         self._leave_behind = leave_behind
@@ -305,17 +308,17 @@ class Session:
     # ------------------------------------------------------------ the end
     def _finish(self) -> None:
         """Stop the probes, print what is pending, run `end` probes, print the maps."""
+        self._wakeup.finishing = True
         self._detach()
         if self.child:
             self.child.terminate()
-        self.pump.drain()
-        self._wakeup.restore_interrupt()
+        self.losses.dropped += self.pump.drain(self._is_impatient)
         self.dispatcher.stopped = False
         for probe in self.plan.phase("end"):
             self.fire(probe)
             self.say("Attaching 'end' probe")
             self.pump.fetch()
-        self.pump.drain()
+        self.pump.drain(lambda: False)
         self._next_look = 0.0
         self._look()
         self.report_losses()
@@ -324,11 +327,18 @@ class Session:
             self.output.final_maps(self.maps.values())
         self.output.flush()
 
+    def _is_impatient(self) -> bool:
+        """Ctrl-C was pressed a while ago: what is still pending is dropped, and counted."""
+        return self._wakeup.stop and monotonic() - self._wakeup.stop_time > _PATIENCE
+
     def report_losses(self) -> None:
         """The total, and with -v which probes lost how many."""
         counts = self.losses.by_program()
-        if any(counts):
-            self.output.total_lost(sum(counts))
+        total = self.losses.dropped + sum(counts)
+        if total:
+            self.output.total_lost(total)
+        if self.losses.dropped:
+            self.say(f"Dropped {self.losses.dropped} events that were still waiting {_PATIENCE} s after the signal")
         for program, count in enumerate(counts):
             if count:
                 names = ", ".join(p.name for p in self.program.probes if p.program == program)

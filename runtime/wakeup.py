@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -17,11 +18,16 @@ from typing import Any
 class Wakeup:
     """A context manager: handlers are installed on entry and the previous ones come back on exit.
 
-    `stop`: SIGINT or SIGTERM came.  `target`: the pidfd of -p.
+    `last`: the process ends after this, so on exit SIGINT and SIGTERM become ignored: one that comes too late to end
+    the run must not make it look killed.  `stop`: SIGINT or SIGTERM came, at `stop_time` (monotonic seconds).
+    `finishing`: the run is being ended, a second SIGINT now has its default action.  `target`: the pidfd of -p.
     """
 
-    def __init__(self, handle_signals: bool) -> None:
+    def __init__(self, handle_signals: bool, *, last: bool = False) -> None:
         self.stop = False
+        self.stop_time = 0.0
+        self.finishing = False
+        self._last = last
         self.target: int | None = None
         self._usr1 = False
         self._handle = handle_signals
@@ -52,7 +58,8 @@ class Wakeup:
         if self._handle:
             signal.set_wakeup_fd(self._previous_fd)
             for number, handler in self._previous.items():
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+                late = self._last and number != signal.SIGUSR1
+                signal.signal(number, signal.SIG_IGN if late else signal.SIG_DFL if handler is None else handler)
             self._previous.clear()
 
     def close(self) -> None:
@@ -67,13 +74,11 @@ class Wakeup:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGUSR1:
             self._usr1 = True
-        else:
-            self.stop = True
-
-    def restore_interrupt(self) -> None:
-        """From now on Ctrl-C ends the process at once."""
-        if self._handle:
+        elif self.stop and self.finishing and number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        elif not self.stop:
+            self.stop, self.stop_time = True, monotonic()
 
     def watch(self, fd: int, *, owned: bool = False) -> None:
         """Wake up when `fd` is readable; `owned`: close it with the rest."""

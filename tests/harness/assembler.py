@@ -6,6 +6,7 @@ get wrong: a 64-bit immediate load is two instructions, so positions are counted
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import pack
 from types import SimpleNamespace
@@ -155,6 +156,7 @@ class Run:
             made, rows=lambda key: self._row(key, rows), output=self.output, options=options(**settings)
         )
         self.exits: set[int] = set()
+        self.delay: Callable[[], None] = lambda: None
 
     def _row(self, key: str, rows: dict[str, Row]) -> Any:
         if key in rows:
@@ -165,6 +167,7 @@ class Run:
     def _handle(self, event: int, record: bytes) -> None:
         number = int.from_bytes(record[8:16], "little")
         self.records.append((event, number))
+        self.delay()
         if event in self.exits:
             self.session.request_exit(number)
 

@@ -298,3 +298,17 @@ def test_unknown_program_types_are_kernel_errors() -> None:
     made = program([Code().leave().spec("tracing", attach_type="trace_fentry")], [ProbeSpec("b", "begin", 0, {})])
     with pytest.raises((KernelError, VerifierError)):
         Run(made, {"b": BEGIN})()
+
+
+def test_ctrl_c_does_not_wait_for_slow_handlers_but_end_probes_are_heard() -> None:
+    from time import sleep
+
+    codes = [Code().emit(0, 1).leave().spec("perf_event"), Code().emit(1, 2).leave().spec("raw_tracepoint")]
+    row = Row(attach=lambda session, probe, fd: attach.attach_interval(session, fd, period=200_000))
+    made = program(codes, [ProbeSpec("i", "interval:us:200", 0, {}), ProbeSpec("e", "end", 1, {})], events=2)
+    run = Run(made, {"i": row, "e": END})
+    run.delay = lambda: sleep(0.005)
+    Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    assert run(timeout=30) == 0
+    assert run.records[-1] == (1, 2)
+    assert run.output.log[-2][0] == "total lost"
