@@ -33,7 +33,11 @@ SCRATCH_ELEMENT = 32 * 1024
 def location_of(span: Span) -> Location:
     """Where a run-time message of `span` comes from."""
     line, column = span.source.line_col(span.start)
-    return Location(span.location(), excerpt(span), span.source.name, line, column)
+    outer, use = [], span.expanded_from
+    while use is not None:
+        outer.append((use.location(), excerpt(use)))
+        use = use.expanded_from
+    return Location(span.location(), excerpt(span), span.source.name, line, column, tuple(outer))
 
 
 class ModuleBuilder:
@@ -150,10 +154,11 @@ class ModuleBuilder:
     # events -------------------------------------------------------------
     def event(self, row_key: str, layout: Layout, data: Any, span: Span) -> int:
         """The id of an event; bodies that are compiled several times share it."""
-        key = (row_key, layout, repr(data), span.source.name, span.start, span.end)
+        where = location_of(span)
+        key = (row_key, layout, repr(data), span.start, where)
         if key not in self._event_ids:
             self._event_ids[key] = len(self.events)
-            self.events.append(EventSpec(row_key, layout, data, location_of(span)))
+            self.events.append(EventSpec(row_key, layout, data, where))
         return self._event_ids[key]
 
 

@@ -14,19 +14,21 @@ from typing import Any
 from pytrace import types
 from pytrace.types import Type
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever a record below changes; part of the cache key and of a stored Program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a run-time message comes from: `text` as in diagnostics, `excerpt` the source line and marker line."""
+    """Where a run-time message comes from: `text` as in diagnostics, `excerpt` the source line and marker line.
+    `outer`: (text, excerpt) of each macro call that the place was expanded from, innermost first."""
 
     text: str
     excerpt: str
     filename: str
     line: int
     column: int
+    outer: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,8 @@ def _hash(reader: MapReader, row: AggregateDef | None) -> list[Entry]:
     groups: dict[bytes, list[tuple[int, list[bytes]]]] = {}
     for k, v in reader.entries():
         groups.setdefault(k[:-8], []).append((unpack_from("<Q", k, len(k) - 8)[0], v))
-    return [(key(k), row.combine(t, buckets)) for k, buckets in groups.items()]
+    # by their bytes, which is how the reference lists keys of equal totals
+    return [(key(k), row.combine(t, buckets)) for k, buckets in sorted(groups.items())]
 
 
 def _no_key(key: bytes) -> None:

@@ -81,7 +81,10 @@ class TextOutput(Output):
         first, newline, rest = text.partition("\n")
         shown = self.coloured(severity, f"{where}{severity}: {first}") + newline + rest
         shown += "" if newline and not rest or rest.endswith("\n") else "\n"
-        self.error_text(shown + (location.excerpt if location and excerpt else ""))
+        shown += location.excerpt if location and excerpt else ""
+        for outer, lines in location.outer if location else ():
+            shown += self.coloured(severity, f"{outer}: {severity}: expanded from") + "\n" + lines
+        self.error_text(shown)
 
     def lost_events(self, count: int) -> None:
         self.error_text(f"Lost {count} events\n")
