@@ -142,6 +142,8 @@ def _listed_parts(point: AttachPoint, rest: str) -> list[str]:
         return [*rest.split(":")[:1], ""]
     if "period" in point.params:
         return [str(point.params["event"]), ""]
+    if "path" in point.params and not point.params.get("function", True):
+        return [str(point.params["path"]), ""]  # by address
     return rest.split(":")
 
 
