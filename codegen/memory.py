@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
@@ -116,14 +115,19 @@ def typed_nodes(root: Any) -> Iterator[Any]:
             waiting.extend(node)
         elif isinstance(node, (typed.Expr, typed.Stmt, typed.Block)):
             yield node
-            waiting.extend(getattr(node, name) for name in _slots(type(node)))
+            waiting.extend(getattr(node, name) for name in _children(type(node)))
 
 
-@cache
-def _slots(cls: type) -> tuple[str, ...]:
-    return tuple(
-        name for base in cls.__mro__ for name in getattr(base, "__slots__", ()) if name not in ("type", "span")
-    )
+_CHILDREN: dict[type, tuple[str, ...]] = {}
+
+
+def _children(cls: type) -> tuple[str, ...]:
+    """The names of a node's fields that may hold nodes."""
+    known = _CHILDREN.get(cls)
+    if known is None:
+        names = [name for base in cls.__mro__ for name in getattr(base, "__slots__", ())]
+        known = _CHILDREN[cls] = tuple(name for name in names if name not in ("type", "span"))
+    return known
 
 
 @contextmanager
@@ -226,6 +230,7 @@ def probe_read(em: Emitter, dest: Any, size: Any, address: Any, space: str, span
     """Read from kernel or user memory; the kernel zeroes `dest` on failure itself."""
     from pytrace.codegen import events
 
+    em.module.unspaced |= space == Space.NONE
     name = "probe_read_user" if space == Space.USER else "probe_read_kernel"
     size = ir.Constant(ir.IntType(32), size) if isinstance(size, int) else em.extend(size, types.UINT64, 32)
     result = em.helper(name, dest, size, address)

@@ -60,6 +60,8 @@ class ModuleBuilder:
         self._text = bytearray()
         self._text_offsets: dict[str, int] = {}
         self._scratch: list[int] = []
+        self.unspaced = False
+        """Whether memory is read of which it is not known whose it is, user's or kernel's (spec 02 §7)."""
         self._counter = 0
         for symbol in script.maps:
             self.map_spec(symbol)

@@ -15,6 +15,7 @@ from pytrace.codegen import assemble, backend, control
 from pytrace.codegen.emitter import Emitter
 from pytrace.codegen.frame import Frame
 from pytrace.codegen.module import I64, PTR, ModuleBuilder
+from pytrace.diagnostics import WARNING, Diagnostic
 from pytrace.program import Message, Program
 from pytrace.sema import typed
 
@@ -50,6 +51,9 @@ def generate(
     """Compile.  `cpu`: v3 or v4; `warnings` are kept in the Program; `verbose_warnings` is the option -k."""
     module = build(script, cpu, verbose_warnings)
     data = backend.emit_object(backend.optimise(backend.parsed(str(module.ir)), cpu), cpu) if script.instances else b""
+    if module.unspaced:
+        text = Diagnostic(WARNING, "Addrspace is not set")
+        warnings = (*warnings, Message(text.render(False), text.render(True)))
     return assemble.assemble(module, data, warnings)
 
 

@@ -47,6 +47,7 @@ def probe_read_string(em: Emitter, dest: Any, size: Any, address: Any, space: st
     """Read a NUL-terminated string; the kernel zeroes `dest` on failure, we do in front where padding is needed."""
     if em.padded and isinstance(size, int):
         em.zero(dest, size)
+    em.module.unspaced |= space == Space.NONE
     name = "probe_read_user_str" if space == Space.USER else "probe_read_kernel_str"
     size = ir.Constant(ir.IntType(32), size) if isinstance(size, int) else em.extend(size, types.UINT64, 32)
     result = em.helper(name, dest, size, address)
