@@ -1,7 +1,7 @@
 """A Target that answers from what the test gave it: no file of this machine is read.
 
-Place in the pipeline: stands in for `runtime.machine.Machine` in tests of sema, the rows and the listing.  In: plain tables.
-Out: the same answers as the live one.  What a newcomer would get wrong: formats go through the live parser
+Place in the pipeline: stands in for `runtime.machine.Machine` in tests of sema, the rows and the listing.  In: plain
+tables. Out: the same answers as the live one.  What a newcomer would get wrong: formats go through the live parser
 (`runtime.tracefs`), so that a recorded format file is enough.
 """
 

@@ -60,9 +60,18 @@ def expand(
         ("h:cycles:1e6", ["hardware:cycles:1000000"]),
         ("t:sched:sched_switch", ["tracepoint:sched:sched_switch"]),
         ("t:sched_s*", ["tracepoint:sched:sched_switch"]),
-        ("t:*:s*", ["tracepoint:sched:sched_process_exec", "tracepoint:sched:sched_switch",
-                    "tracepoint:syscalls:sys_enter_openat"]),
-        ("t:sched:sched_switch, t:syscalls:*", ["tracepoint:sched:sched_switch", "tracepoint:syscalls:sys_enter_openat"]),
+        (
+            "t:*:s*",
+            [
+                "tracepoint:sched:sched_process_exec",
+                "tracepoint:sched:sched_switch",
+                "tracepoint:syscalls:sys_enter_openat",
+            ],
+        ),
+        (
+            "t:sched:sched_switch, t:syscalls:*",
+            ["tracepoint:sched:sched_switch", "tracepoint:syscalls:sys_enter_openat"],
+        ),
         ("tracep*:sched:sched_s*", ["tracepoint:sched:sched_switch"]),
         ("rt:sched_switch", ["rawtracepoint:vmlinux:sched_switch"]),
         ("rt:vmlinux:sched_switch", ["rawtracepoint:vmlinux:sched_switch"]),
@@ -78,7 +87,7 @@ def expand(
         ("fentry:bpf:my*", ["fentry:bpf:7:my_prog"]),
         ("test:a", ["test:a"]),
     ],
-)  # fmt: skip
+)
 def test_names(registry: Registry, text: str, names: list[str]) -> None:
     points, messages = expand(registry, text)
     assert messages == ""
@@ -101,13 +110,18 @@ def test_names(registry: Registry, text: str, names: list[str]) -> None:
         ("interval:s:-1", "interval frequency should be a positive integer"),
         ("profile:10ns", "Invalid rate of profile probe. Minimum is 1000 or 1us. Found: 10 nanoseconds"),
         ("interval:s:x", "Invalid rate of interval probe: invalid integer: x"),
-        ("i:$a:1", 'invalid trailing character for positional param: a. Try quoting this entire part if this is '
-                   'intentional e.g. "$a".'),
+        (
+            "i:$a:1",
+            "invalid trailing character for positional param: a. Try quoting this entire part if this is intentional "
+            'e.g. "$a".',
+        ),
         ("tracepoint:sched", "tracepoint probe type requires 2 arguments, found 1"),
         ("tracepoint::", "tracepoint probe must have a target"),
         ("t:sched:nope", "No matches for tracepoint sched:nope."),
-        ("t:sched:nope*", "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable "
-                          "to 'warn'."),
+        (
+            "t:sched:nope*",
+            "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'.",
+        ),
         ("rt:kvm:sched_switch", "No matches for rawtracepoint kvm:sched_switch."),
         ("software:foo", "foo is not a software probe"),
         ("software:c*", "wildcards are not allowed for software probe type"),
@@ -131,9 +145,12 @@ def test_names(registry: Registry, text: str, names: list[str]) -> None:
         ("iter:nope", "iter nope not available for your kernel version."),
         ("iter:ta*", "iter probe type does not support wildcards"),
         ("iter:task", "No matches for iter task."),
-        ("usdt::a:b", "usdt probe must specify at least path or pid to probe. To target all paths/pids set the path to '*'."),
+        (
+            "usdt::a:b",
+            "usdt probe must specify at least path or pid to probe. To target all paths/pids set the path to '*'.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_messages(registry: Registry, text: str, message: str) -> None:
     _, messages = expand(registry, text)
     first = messages.split("\n")[0]

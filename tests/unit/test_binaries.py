@@ -101,7 +101,7 @@ def test_no_debug_information(tmp_path: Path, program: str) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "55", "4889e5", "897dfc", "f30f1efa", "488b05d92f0000", "e8a5fcffff", "0f84aabbccdd", "48b8887766554433221100"[:20],
+        "55", "4889e5", "897dfc", "f30f1efa", "488b05d92f0000", "e8a5fcffff", "0f84aabbccdd", "48b88877665544332211",
         "66b83412", "c5f877", "c4e27918c1", "62f1fd48283d11223344", "660f3a0fc108", "f20f1045f8", "ff2425c8104000",
         "498b4424f8", "a8ff", "f6450801", "f7c7ffffff7f", "c8100001", "0f1f840000000000",
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from struct import pack
 
 import pytest
@@ -61,8 +60,8 @@ def btf(tmp_path_factory: pytest.TempPathFactory) -> Btf:
     inner = w.add(UNION, "", 8, w.members(("low", i32, 0), ("high", i32, 32)), 2)
     task_pointer = w.add(PTR, "", task)
     rows = (
-        ("pid", i32, 0), ("comm", comm, 32), ("parent", task_pointer, 192), ("", inner, 256), ("buffer", user_pointer, 320),
-        ("one", i32, 3 << 24 | 384), ("two", i32, 7 << 24 | 387), ("flag", flag, 416),
+        ("pid", i32, 0), ("comm", comm, 32), ("parent", task_pointer, 192), ("", inner, 256),
+        ("buffer", user_pointer, 320), ("one", i32, 3 << 24 | 384), ("two", i32, 7 << 24 | 387), ("flag", flag, 416),
     )  # fmt: skip
     w.add(STRUCT, "task", 56, w.members(*rows), len(rows), flag=True)
     w.add(ENUM, "colour", 4, pack("<IiIi", w.name("RED"), 0, w.name("BLUE"), -5), 2, flag=True)
