@@ -112,15 +112,14 @@ def test_names(registry: Registry, text: str, names: list[str]) -> None:
         ("interval:s:x", "Invalid rate of interval probe: invalid integer: x"),
         (
             "i:$a:1",
-            "invalid trailing character for positional param: a. Try quoting this entire part if this is intentional "
-            'e.g. "$a".',
+            'invalid trailing character for positional param: a. Try quoting this entire part if this is intentional e.g. "$a".',  # noqa: E501
         ),
         ("tracepoint:sched", "tracepoint probe type requires 2 arguments, found 1"),
         ("tracepoint::", "tracepoint probe must have a target"),
         ("t:sched:nope", "No matches for tracepoint sched:nope."),
         (
             "t:sched:nope*",
-            "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'.",
+            "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'.",  # noqa: E501
         ),
         ("rt:kvm:sched_switch", "No matches for rawtracepoint kvm:sched_switch."),
         ("software:foo", "foo is not a software probe"),
