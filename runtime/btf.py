@@ -57,6 +57,7 @@ class BtfObject:
         self.strings_end: int = self._string_base + self._string_size
         self._where = lib.lib.btf__type_by_id
         self._types: dict[int, Type] = {}
+        self._named: dict[str, dict[int, int]] = {}
 
     # records --------------------------------------------------------------
     def at(self, type_id: int) -> int:
@@ -115,10 +116,12 @@ class BtfObject:
 
     def find(self, name: str, kinds: tuple[int, ...]) -> int | None:
         """The id of the type called `name`; earlier kinds win."""
-        found: dict[int, int] = {}
-        for type_id, offset in self._references(name):
-            if self.at(type_id) == offset:
-                found.setdefault(self.data[offset + 7] & 0x1F, type_id)
+        found = self._named.get(name)
+        if found is None:  # type rules ask for the same name in every round of inference
+            found = self._named[name] = {}
+            for type_id, offset in self._references(name):
+                if self.at(type_id) == offset:
+                    found.setdefault(self.data[offset + 7] & 0x1F, type_id)
         return next((found[kind] for kind in kinds if kind in found), None)
 
     def find_enumerator(self, name: str) -> tuple[int, int] | None:
