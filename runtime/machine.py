@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _RAW_TRACEPOINT_PREFIXES = ("__probestub_", "__traceiter_")
 """Functions that the kernel has for each tracepoint, with its arguments behind one `void *` (the first since 6.4)."""
 
+_MOST_FORMATS = 32
+
 
 class Machine:
     """This machine.  `traceable_functions`: a file that replaces the kernel's list."""
@@ -41,6 +43,7 @@ class Machine:
         self._functions: dict[str, list[ElfSymbol]] = {}
         self._formats: dict[tuple[str, str], TracepointFormat | None] = {}
         self._raw: dict[tuple[str, str], Function | None] = {}
+        self._format_paths: dict[str, None] = {}
 
     @staticmethod
     def from_options(options: Any) -> Machine:
@@ -53,7 +56,10 @@ class Machine:
         self._identities[item] = None
 
     def fingerprint(self) -> tuple[str, ...]:
-        return tuple(self._identities)
+        """Formats by what they say; if they are many, by the modules that are loaded: reading them all costs too much."""
+        many = len(self._format_paths) > _MOST_FORMATS
+        formats = [identity.listing("/sys/module")] if many else map(identity.content, self._format_paths)
+        return (*dict.fromkeys((*self._identities, *formats)),)
 
     # types ------------------------------------------------------------------
     @cached_property
@@ -182,7 +188,7 @@ class Machine:
     def _format_text(self, category: str, event: str) -> str | None:
         text = tracefs.format_text(category, event)
         if "/" not in category + event:
-            self._note(identity.content(tracefs.format_path(category, event)))
+            self._format_paths[tracefs.format_path(category, event)] = None
         return text
 
     def raw_tracepoints(self) -> Iterable[tuple[str, str]]:

@@ -54,14 +54,13 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
 
 
 def _point(site: AttachSite, category: str, event: str) -> AttachPoint | None:
-    event_id = site.target.tracepoint_id(category, event)
-    if event_id is None:
+    if site.target.tracepoint_id(category, event) is None:
         return None
     return AttachPoint(
         TRACEPOINT,
         f"tracepoint:{category}:{event}",
         site.span,
-        {"category": category, "event": event, "id": event_id},
+        {"category": category, "event": event},
         args=args_struct(site.target, category, event),
         program_type="tracepoint",
     )

@@ -14,7 +14,7 @@ from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
 from pytrace.grammar import ast
 from pytrace.registry import CallSite, FoldSite, Lowering, VariableDef
-from pytrace.types import KSYM, NONE, UINT64, USYM, VOID, Pointer, Space, Struct, Type
+from pytrace.types import INT64, KSYM, NONE, UINT64, USYM, VOID, Pointer, Space, Struct, Type
 
 if TYPE_CHECKING:
     from pytrace.sema import typed
@@ -115,7 +115,8 @@ def _arg_type(number: int) -> Callable[[CallSite], Type]:
         elif number >= provider.arg_count:
             site.error(f"x86_64 doesn't support arg{number}")
         elif "own_arguments" in provider.features:
-            site.uses_attach_point()  # each attach point says where its arguments are
+            site.uses_attach_point()  # each attach point says where its arguments are, and with what sign
+            return INT64
         return UINT64
 
     return rule
