@@ -30,7 +30,8 @@ def test_conformance(case: datafile.Case, pytrace: str, test_programs: Path, tmp
     found = run_case(case, subject, test_programs, tmp_path)
     wrong = [part for part in case.words("compare") or ["stdout", "status"] if compared(case, part, expected, found)]
     difference = "".join(compared(case, part, expected, found) for part in wrong)
-    assert not wrong and not found.timed_out, f"{case.path.name}:{case.line}\n{difference}\n{found.describe()}"
+    where, theirs = f"{case.path.name}:{case.line}", f"the reference's stderr:\n{expected.stderr}"
+    assert not wrong and not found.timed_out, f"{where}\n{difference}\n{found.describe()}\n{theirs}"
 
 
 def compared(case: datafile.Case, part: str, expected: Finished, found: Finished) -> str:
