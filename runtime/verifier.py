@@ -58,10 +58,11 @@ def _log_of(kernel: Kernel, load: ProgramLoad, size: int) -> tuple[str, int]:
         try:
             fd, _ = kernel.prog_load(load)
         except OSError as error:
-            if error.errno == errno.ENOSPC and load.log_size < _LARGEST_LOG:
-                load.log_size *= 4
+            log = getattr(error, "log", "")
+            if error.errno == errno.ENOSPC and load.log_size < _LARGEST_LOG and "processed " not in log[-400:]:
+                load.log_size *= 4  # before Linux 6.4 a log that is too long loses its end, where the cause stands
                 continue
-            return getattr(error, "log", ""), error.errno or 0
+            return log, error.errno or 0
         kernel.close(fd)
         return "", 0
 
