@@ -179,6 +179,10 @@ class Features:
         insns = insn(_MOV64_IMM, 1) + insn(_MOV64_REG, 0, 1, off=8) + insn(_EXIT)
         return self._loads("raw_tracepoint", insns)
 
+    def large_programs(self) -> bool | None:
+        """Programs of up to a million instructions for root, beyond the 4,096 of kernels before 5.2."""
+        return self._loads("raw_tracepoint", insn(_MOV64_IMM) * 4100 + insn(_EXIT))
+
     def initial_pid_namespace(self) -> bool | None:
         """Whether this process is in the initial PID namespace: its inode is fixed (PROC_PID_INIT_INO, proc_ns.h)."""
         try:
@@ -211,6 +215,7 @@ _PROBES: dict[str, Callable[[Features], bool | None]] = {
     "dpath": Features.dpath,
     "module_btf": Features.module_btf,
     "cpu_v4": Features.cpu_v4,
+    "large_programs": Features.large_programs,
     "initial_pid_namespace": Features.initial_pid_namespace,
     "fentry": Features.fentry,
     "iter": Features.iterators,
