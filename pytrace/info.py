@@ -26,9 +26,10 @@ def _yes(known: bool | None) -> str:
 
 
 def _pairs(rows: list[tuple[str, str]]) -> str:
-    """Two `key: value` cells a line, each 35 columns wide."""
-    cells = [f"  {key}: {value}".ljust(_WIDTH) for key, value in rows]
-    return "".join("".join(cells[i : i + 2]) + "\n" for i in range(0, len(cells), 2))
+    """Two `key: value` cells a line, each 35 columns wide, the first with the indent."""
+    cells = [f"{key}: {value}" for key, value in rows]
+    pairs = [cells[i : i + 2] for i in range(0, len(cells), 2)]
+    return "".join("".join(cell.ljust(_WIDTH) for cell in ("  " + first, *rest)) + "\n" for first, *rest in pairs)
 
 
 def _llvm_version() -> str:
