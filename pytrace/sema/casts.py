@@ -16,6 +16,7 @@ from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
 from pytrace.sema.joins import is_int, same_kind
 from pytrace.source import Span
 from pytrace.types import (
+    UINT64,
     USERNAME,
     Aggregate,
     Array,
@@ -96,6 +97,11 @@ def _converted(el: Elaborator, span: Span, operand: typed.Expr, target: Type, sp
     if isinstance(target, Bool):
         result = to_bool(operand)
         return result if result is not operand else typed.Convert(type=target, span=span, operand=operand)
+    if isinstance(target, Pointer) and isinstance(operand, typed.IntConst) and operand.value < 0:
+        # a negative literal becomes an address by its own width (spec 02 §2.1)
+        operand = typed.IntConst(
+            type=UINT64, span=operand.span, value=operand.value & ((1 << (operand.type.size * 8)) - 1)
+        )
     converted = cast(operand, target, space)
     # the result is reported about, if at all, at the parentheses of the cast
     if isinstance(converted, typed.IntConst):

@@ -1,7 +1,8 @@
 """The typed script as text: `-d types`, test data, bug reports.
 
-Place in the pipeline: after sema, for people.  In: `TypedScript`.  Out: text.  What a newcomer would get wrong: this is no
-syntax of the language; every node is shown with its type, and conversions that the script does not have are there.
+Place in the pipeline: after sema, for people.  In: `TypedScript`.  Out: text.  What a newcomer would get wrong: this
+is no syntax of the language; every node is shown with its type, and conversions that the script does not have are
+there.
 """
 
 from __future__ import annotations

@@ -336,7 +336,8 @@ class Folder:
             return node
         self._defines.append(node.name)
         try:
-            return self.fold(copy(expanded, lambda own: Span(own.source, own.start, own.end, node.span)))
+            folded: ast.Expr = self.fold(copy(expanded, lambda own: Span(own.source, own.start, own.end, node.span)))
+            return folded
         finally:
             self._defines.pop()
 

@@ -12,12 +12,25 @@ Values: scalars (Int, Bool, Enum, Pointer, 8-byte Opaque) live in registers, all
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 from pytrace import types
 from pytrace.registry import AggregateDef, AttachPoint, FunctionDef, Registry, VariableDef
 from pytrace.source import Span
 from pytrace.types import Space, Type
+
+_Class = TypeVar("_Class", bound=type)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))
+def node(cls: _Class) -> _Class:
+    """A frozen dataclass with slots, equal to itself only, to mypy.
+
+    At run time only `__init__` is generated and nothing stops an assignment: forty classes frozen by `dataclass` itself
+    cost every cold start 15 ms (see grammar.ast).
+    """
+    return dataclass(slots=True, eq=False, repr=False)(cls)  # type: ignore[return-value]
+
 
 # ---------------------------------------------------------------- symbols
 
@@ -62,28 +75,28 @@ class SubprogramSymbol:
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Expr:
-    type: Type
-    span: Span = field(repr=False)
-    space: str = Space.NONE
+    type: Type = field(kw_only=True)
+    span: Span = field(repr=False, kw_only=True)
+    space: str = field(default=Space.NONE, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class IntConst(Expr):
     """An integer, bool (0/1), enum or pointer constant; `value` may be negative or up to 2^64-1."""
 
     value: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class StringConst(Expr):
     """latin-1 text without its NUL; `type` is String(len+1) unless converted."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Convert(Expr):
     """`operand` as `type`: integer width and sign, bool, enum, pointer <-> integer, integer <-> byte array of the same
     size, string to larger string or to int8 array, tuple/record element by element."""
@@ -91,19 +104,19 @@ class Convert(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ToBool(Expr):
     """An integer or pointer as a condition: not zero."""
 
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class VarRead(Expr):
     symbol: VarSymbol
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class MapRead(Expr):
     """An element (zero when missing); `key` has exactly the map's key type, None for a scalar map.  On an aggregate
     map the type is an integer and the value is combined over all CPUs."""
@@ -112,26 +125,26 @@ class MapRead(Expr):
     key: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Current(Expr):
     """Inside `UpdateMap.value`: the element's value before the update."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class AddressOf(Expr):
     """`&$x`, `&@m`, `&@m[k]`."""
 
     target: VarRead | MapRead
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Deref(Expr):
     """What `pointer` points to, in `pointer.space`.  A place."""
 
     pointer: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class FieldRead(Expr):
     """A member of a struct or union; `field.offset` counts from `base`.  A place when `base` is one."""
 
@@ -139,7 +152,7 @@ class FieldRead(Expr):
     field: types.Field
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class IndexRead(Expr):
     """`base[index]`, base an Array, String or Pointer (then scaled by the pointee); `index` is int64/uint64.
     A place when `base` is one or a Pointer.  A dynamic index into an Array or String is bounds-checked at run time."""
@@ -148,7 +161,7 @@ class IndexRead(Expr):
     index: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ElementRead(Expr):
     """Element number `index` of a Tuple or Record value."""
 
@@ -156,7 +169,7 @@ class ElementRead(Expr):
     index: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ArgRead(Expr):
     """`args.name`: `index` is the field's place in `Instance.args`."""
 
@@ -164,7 +177,7 @@ class ArgRead(Expr):
     index: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class TupleExpr(Expr):
     """A Tuple or Record literal; `elements` in the order of the type, `order` the textual order of evaluation."""
 
@@ -172,7 +185,7 @@ class TupleExpr(Expr):
     order: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Unary(Expr):
     """`op` `-` or `~` on a 64-bit operand; `!` on anything that has a truth value (result bool)."""
 
@@ -180,7 +193,7 @@ class Unary(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Binary(Expr):
     """Arithmetic `+ - * / % & | ^ << >>`: both operands 64 bits wide (spec 02 §2 rule 4)."""
 
@@ -189,7 +202,7 @@ class Binary(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class PointerOffset(Expr):
     """`pointer ± index * scale`; scale in bytes, negative for `-`."""
 
@@ -198,7 +211,7 @@ class PointerOffset(Expr):
     scale: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Compare(Expr):
     """`== != < <= > >=`; both operands of one type after conversion, except strings of different capacity.
     Memory types only with `==` and `!=`."""
@@ -208,7 +221,7 @@ class Compare(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Logical(Expr):
     """`&&`, `||`, short-circuit; operands are bool."""
 
@@ -217,7 +230,7 @@ class Logical(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Choose(Expr):
     """`cond ? then : otherwise` and `if` with a value; type NONE when used for effect only."""
 
@@ -226,13 +239,13 @@ class Choose(Expr):
     otherwise: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class BlockExpr(Expr):
     body: Block
     value: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class IncDec(Expr):
     """`++`/`--` on a variable or map element; `step` is ±1, or ± the pointee size; `prefix` gives the new value."""
 
@@ -241,21 +254,21 @@ class IncDec(Expr):
     prefix: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class MapRef(Expr):
     """A map as an argument of a function (`print(@m)`, `delete(@m, k)`)."""
 
     map: MapSymbol
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class VarRef(Expr):
     """A variable as an out-argument (`find(@m, k, $v)`)."""
 
     symbol: VarSymbol
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Call(Expr):
     """A function of the tables.  `data`: what its type rule decided (`CallSite.data`), opaque to everyone else."""
 
@@ -264,7 +277,7 @@ class Call(Expr):
     data: Any = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Builtin(Expr):
     """A builtin variable of the tables, with or without arguments (`nsecs(tai)`)."""
 
@@ -273,7 +286,7 @@ class Builtin(Expr):
     args: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class SubprogramCall(Expr):
     symbol: SubprogramSymbol
     args: tuple[Expr, ...]
@@ -282,22 +295,22 @@ class SubprogramCall(Expr):
 # ---------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@node
 class Stmt:
-    span: Span = field(repr=False)
+    span: Span = field(repr=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Block:
     statements: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Eval(Stmt):
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class AssignVar(Stmt):
     """`value` has exactly the symbol's type.  `value` None: `let $x` without a value: zero."""
 
@@ -305,7 +318,7 @@ class AssignVar(Stmt):
     value: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class AssignMap(Stmt):
     """`value` has exactly the map's value type."""
 
@@ -314,7 +327,7 @@ class AssignMap(Stmt):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class UpdateMap(Stmt):
     """Compound assignment: `value` contains `Current`; one look-up serves read and write."""
 
@@ -323,7 +336,7 @@ class UpdateMap(Stmt):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class UpdateAggregate(Stmt):
     """`@m[key] = count()` and such; `args` as the AggregateDef's type rule left them (integers as 64 bits)."""
 
@@ -333,26 +346,26 @@ class UpdateAggregate(Stmt):
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class If(Stmt):
     cond: Expr
     then: Block
     otherwise: Block | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class While(Stmt):
     cond: Expr
     body: Block
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Unroll(Stmt):
     count: int
     body: Block
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ForRange(Stmt):
     """`captures`: the outer symbols that the body reads or writes."""
 
@@ -363,7 +376,7 @@ class ForRange(Stmt):
     captures: tuple[VarSymbol, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ForMap(Stmt):
     """`symbol` is a Tuple (key, value); aggregate values arrive combined."""
 
@@ -373,17 +386,17 @@ class ForMap(Stmt):
     captures: tuple[VarSymbol, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Break(Stmt):
     pass
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Continue(Stmt):
     pass
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Return(Stmt):
     """Ends the probe, also from inside a `for` body; `value` int64 or None."""
 
@@ -393,7 +406,7 @@ class Return(Stmt):
 # ---------------------------------------------------------------- the script
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Instance:
     """One BPF program to be: a probe body for the attach points that can share it.
 
@@ -409,7 +422,7 @@ class Instance:
     index: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class TypedScript:
     instances: tuple[Instance, ...]
     maps: tuple[MapSymbol, ...]

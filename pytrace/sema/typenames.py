@@ -78,6 +78,8 @@ class TypeScope:
         if not node.tag and node.name in KEYWORDS:
             return KEYWORDS[node.name]
         found = self.named(node.name, node.tag)
+        if found is None and not node.tag and (constant := self.enumerator(node.name)) is not None:
+            return Enum(constant[0].name, 64, constant[0].signed, constant[0].variants)
         if found is None or (isinstance(found, Struct) and not found.complete and not found.tag):
             return f"{node.tag} {node.name}".strip()
         if isinstance(found, Enum) and node.tag == "enum":

@@ -1,7 +1,7 @@
 """Semantic messages (`errors/*.txt`) and inferred types (`types/*.txt`), as data.
 
-A case is `===` (and, if need be, a remark), the script, `---`, what pytrace says: the messages, or the types of maps and
-variables.  A remark of the form `args: …` gives positional parameters, words with `--` in front named ones.
+A case is `===` (and, if need be, a remark), the script, `---`, what pytrace says: the messages, or the types of
+maps and variables.  A remark of the form `args: …` gives positional parameters, words with `--` in front named ones.
 `pytest --update` writes what pytrace gives now; look at the difference before you commit it.
 
 The messages were compared with bpftrace 0.27.1; a remark `differs: …` says where pytrace means to be different.

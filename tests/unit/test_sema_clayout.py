@@ -70,7 +70,8 @@ def test_layouts_equal_the_compilers(tmp_path: Path) -> None:
             lines.append(f'printf("{name}.{member} %zu\\n", __builtin_offsetof({tag} {name}, {member}));')
             expected.append(f"{name}.{member} {offset}")
     source = tmp_path / "layout.c"
-    source.write_text("#include <stdio.h>\n" + DEFINITIONS + "int main(void) {\n" + "\n".join(lines) + "\nreturn 0; }\n")
+    body = "int main(void) {\n" + "\n".join(lines) + "\nreturn 0; }\n"
+    source.write_text("#include <stdio.h>\n" + DEFINITIONS + body)
     subprocess.run(["gcc", "-w", "-o", tmp_path / "layout", source], check=True)
     found = subprocess.run([tmp_path / "layout"], check=True, capture_output=True, text=True).stdout.splitlines()
     assert found == expected

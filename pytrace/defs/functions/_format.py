@@ -181,6 +181,8 @@ def _prepare(em: Lowering, arg: typed.Expr, stored: Type) -> Any:
 
 def _has_effects(node: Any) -> bool:
     """Whether evaluating may change something or leave the probe."""
+    from dataclasses import fields
+
     from pytrace.sema import typed
 
     if isinstance(node, (typed.BlockExpr, typed.IncDec, typed.Choose, typed.SubprogramCall)):
@@ -188,5 +190,5 @@ def _has_effects(node: Any) -> bool:
     if isinstance(node, tuple):
         return any(_has_effects(n) for n in node)
     if isinstance(node, typed.Expr):
-        return any(_has_effects(getattr(node, name)) for name in type(node).__slots__)
+        return any(_has_effects(getattr(node, f.name)) for f in fields(node))
     return False
