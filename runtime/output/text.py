@@ -81,9 +81,10 @@ class TextOutput(Output):
         first, newline, rest = text.partition("\n")
         shown = self.coloured(severity, f"{where}{severity}: {first}") + newline + rest
         shown += "" if newline and not rest or rest.endswith("\n") else "\n"
-        shown += location.excerpt if location and excerpt else ""
-        for outer, lines in location.outer if location else ():
-            shown += self.coloured(severity, f"{outer}: {severity}: expanded from") + "\n" + lines
+        if location is not None:
+            shown += location.excerpt if excerpt else ""
+            for outer, lines in location.outer:
+                shown += self.coloured(severity, f"{outer}: {severity}: expanded from") + "\n" + lines
         self.error_text(shown)
 
     def lost_events(self, count: int) -> None:
