@@ -49,6 +49,8 @@ class Link:
         self.links = links
         self.events = events or []
         self.count = count
+        self.watched: int | None = None
+        """The address of a watchpoint, for unwatch()."""
         self._pausable = pausable
 
     def disable(self) -> None:

@@ -60,7 +60,9 @@ def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
     from pytrace.runtime.attach import attach_watchpoint
 
     p = probe.params
-    return attach_watchpoint(session, program, p["address"], p["length"], p["mode"])
+    link = attach_watchpoint(session, program, p["address"], p["length"], p["mode"])
+    link.watched = p["address"]
+    return link
 
 
 WATCHPOINT = ProbeDef(

@@ -98,7 +98,22 @@ _FORMS = (
     "`perf` (address, symbol+offset, file), `raw` (addresses){extra}; the default is the setting `stack_mode`."
 )
 
+
+def _dw_type(site: CallSite) -> Type:
+    """Nothing yet reads .eh_frame into tables for the program, so it is refused, in so many words."""
+    site.error("dw_ustack is not built yet; ustack follows frame pointers")
+    return Stack(True, "bpftrace", _DEFAULT_LIMIT)
+
+
 ROWS = (
+    VariableDef(
+        name="dw_ustack",
+        doc="The user stack, unwound by debug information.  Not built yet.",
+        signatures=("ustack_t dw_ustack", "ustack_t dw_ustack([mode, ][int limit])"),
+        params=_PARAMS,
+        type_rule=_dw_type,
+        lower=in_memory(_stack_into),
+    ),
     VariableDef(
         name="kstack",
         doc="The kernel stack." + _FORMS.format(extra=""),
