@@ -46,7 +46,7 @@ def _forget_loading() -> None:
     except OSError:
         return
     for number, (where, access, *_) in enumerate(rows):
-        # Never what lies behind a writable part: relocated data, which is made read-only after loading, is not the file's.
+        # Never what lies behind a writable part: data relocated at loading is not the file's, even if read-only now.
         if access == "r-xp" or (number == 0 and access == "r--p"):
             start, end = (int(x, 16) for x in where.split("-"))
             madvise(start, end - start, dont_need)

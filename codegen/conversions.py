@@ -33,13 +33,23 @@ def scalar(em: Emitter, expr: typed.Convert) -> Any:
     source = expr.operand.type
     if types.is_memory(source):
         pointer = memory.value_pointer(em, expr.operand)
+        if isinstance(source, types.String) and isinstance(expr.type, types.Bool):
+            return is_not_empty(em, pointer)
         width = source.size if source.size in (1, 2, 4, 8) else min(8, expr.type.size)
         value = memory.load(em, pointer, types.Int(width * 8, False))
         return em.extend(value, types.UINT64, expressions.width(expr.type))
+    if isinstance(expr.operand, typed.IntConst) and isinstance(expr.type, types.Pointer):
+        return em.const(expr.operand.value & ((1 << 8 * source.size) - 1))  # of the literal's width (spec 02 §2.1)
     value = expressions.raw(em, expr.operand)
     if value is not None and value.type == PTR and isinstance(expr.type, types.Pointer):
         return value
     return register(em, em.coerce(value, source), source, expr.type)
+
+
+def is_not_empty(em: Emitter, pointer: Any) -> Any:
+    """i1: a string has a first character."""
+    first = memory.load(em, pointer, types.UINT8)
+    return em.builder.icmp_unsigned("!=", first, first.type(0))
 
 
 def register(em: Emitter, value: Any, source: Type, goal: Type) -> Any:

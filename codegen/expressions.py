@@ -120,12 +120,16 @@ def _subprogram_call(em: Emitter, expr: typed.SubprogramCall) -> Any:
 
 def _to_bool(em: Emitter, expr: typed.ToBool) -> Any:
     value = em.value(expr.operand)
+    if isinstance(expr.operand.type, types.String):
+        return conversions.is_not_empty(em, value)
     return value if value.type is I1 else em.builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0))
 
 
 def _unary(em: Emitter, expr: typed.Unary) -> Any:
     value = em.value(expr.operand)
     if expr.op == "!":
+        if isinstance(expr.operand.type, types.String):
+            return em.builder.not_(conversions.is_not_empty(em, value))
         if value.type is I1:
             return em.builder.not_(value)
         return em.builder.icmp_unsigned("==", value, ir.Constant(value.type, 0))

@@ -27,6 +27,8 @@ from pytrace.types import Space, Type
 if TYPE_CHECKING:
     from pytrace.codegen.emitter import Emitter
 
+READERS = {Space.USER: "probe_read_user", Space.KERNEL: "probe_read_kernel"}
+"""Helper by address space; without one the older helper, to which the address itself says what it is."""
 INLINE_CHUNKS = 24
 """Copies and fills of up to so many loads and stores are written out; a helper call is faster and shorter beyond."""
 
@@ -231,7 +233,7 @@ def probe_read(em: Emitter, dest: Any, size: Any, address: Any, space: str, span
     from pytrace.codegen import events
 
     em.module.unspaced |= space == Space.NONE
-    name = "probe_read_user" if space == Space.USER else "probe_read_kernel"
+    name = READERS.get(space, "probe_read")
     size = ir.Constant(ir.IntType(32), size) if isinstance(size, int) else em.extend(size, types.UINT64, 32)
     result = em.helper(name, dest, size, address)
     events.check_read(em, name, result, span)

@@ -15,6 +15,7 @@ from pytrace.codegen import events, expressions, memory
 from pytrace.codegen.module import I64, PTR
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
+from pytrace.source import Span
 from pytrace.types import Space
 
 if TYPE_CHECKING:
@@ -128,6 +129,18 @@ def _bounded(em: Emitter, index: Any, length: int) -> Any:
 # ---------------------------------------------------------------- reading
 
 
+def blame(expr: typed.Expr) -> Span:
+    """What a failed read is reported at: a chain from its base on, without the parentheses around that."""
+    base: typed.Expr = expr
+    while isinstance(base, (typed.FieldRead, typed.IndexRead)):
+        base = base.base
+        if isinstance(base, typed.Deref) and base.span.start >= base.pointer.span.start:
+            base = base.pointer  # an automatic one
+    if base.span.source is not expr.span.source or base.span.start > expr.span.end:
+        return expr.span
+    return Span(expr.span.source, base.span.start, expr.span.end, expr.span.expanded_from)
+
+
 def load(em: Emitter, expr: typed.Expr) -> Any:
     """The scalar at a place."""
     place = resolve(em, expr)
@@ -144,19 +157,16 @@ def _load_at(em: Emitter, place: Place, expr: typed.Expr) -> Any:
     pointer, address = _final(em, place)
     if pointer is None:
         pointer = memory.local(em, stored.size)
-        em.read(pointer, stored.size, address, place.space, expr.span)
+        em.read(pointer, stored.size, address, place.space, blame(expr))
     value = memory.load(em, pointer, stored)
     return _extract(em, value, bits, t) if bits else value
 
 
 def _extract(em: Emitter, value: Any, bits: types.Bitfield, t: types.Type) -> Any:
-    """A bit-field: shifted to the top and back, so that the sign comes along."""
+    """A bit-field's bits.  The sign of a signed one is not extended: that is what the reference prints."""
     width = value.type.width
-    top = em.builder.shl(value, em.const(width - bits.bits - bits.shift, width))
-    down = em.const(width - bits.bits, width)
-    signed = isinstance(t, types.Int) and t.signed
-    value = em.builder.ashr(top, down) if signed else em.builder.lshr(top, down)
-    return em.coerce(value, t)
+    value = em.builder.lshr(value, em.const(bits.shift, width))
+    return em.coerce(em.builder.and_(value, em.const((1 << bits.bits) - 1, width)), t)
 
 
 def store(em: Emitter, expr: typed.Expr, dest: Any) -> None:
@@ -176,7 +186,7 @@ def store(em: Emitter, expr: typed.Expr, dest: Any) -> None:
 def _store_at(em: Emitter, place: Place, expr: typed.Expr, dest: Any) -> None:
     pointer, address = _final(em, place)
     if pointer is None:
-        em.read(dest, expr.type.size, address, place.space, expr.span)
+        em.read(dest, expr.type.size, address, place.space, blame(expr))
     else:
         memory.copy_typed(em, dest, pointer, expr.type)
 

@@ -48,7 +48,7 @@ def probe_read_string(em: Emitter, dest: Any, size: Any, address: Any, space: st
     if em.padded and isinstance(size, int):
         em.zero(dest, size)
     em.module.unspaced |= space == Space.NONE
-    name = "probe_read_user_str" if space == Space.USER else "probe_read_kernel_str"
+    name = memory.READERS.get(space, "probe_read") + "_str"
     size = ir.Constant(ir.IntType(32), size) if isinstance(size, int) else em.extend(size, types.UINT64, 32)
     result = em.helper(name, dest, size, address)
     events.check_read(em, name, result, span)

@@ -1,6 +1,7 @@
 """Typed nodes by hand: scripts for tests of code generation that need no parser, no sema and no machine.
 
-Place in the pipeline: stands in for sema.  In: short calls.  Out: `typed.TypedScript`.  What a newcomer would get wrong:
+Place in the pipeline: stands in for sema.  In: short calls.  Out: `typed.TypedScript`.  What a newcomer would get
+wrong:
 the nodes are exactly what sema promises in `sema.typed`: every conversion explicit, every type known.
 """
 
