@@ -14,10 +14,10 @@ from pytrace.grammar import ast
 from pytrace.registry import AggregateDef, FunctionDef, Kind, Param, VariableDef
 from pytrace.sema import literals, typed
 from pytrace.sema import report as phases
-from pytrace.sema.callsite import Site
+from pytrace.sema.callsite import OutsideProbe, Site
 from pytrace.sema.convert import cast, convert
 from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
-from pytrace.sema.joins import is_int, kind_name, signed
+from pytrace.sema.joins import is_int, join, kind_name, signed
 from pytrace.source import Span
 from pytrace.types import INT64, UINT64, Aggregate, Int, NoneType, Pointer, String, Type
 
@@ -187,7 +187,12 @@ def _row_call(
         name = el.unit.provider.name if el.unit.provider else "fn"
         el.error(f"The {row.name} builtin can not be used with '{name}' probes", node.span)
         site.final = False
-    t = row.type_rule(site)
+    try:
+        t = row.type_rule(site)
+    except OutsideProbe:
+        message = f"Builtin {row.name} not supported outside probe"
+        el.inference.report.once(phases.COLLECT, "probe", node.span, message)
+        return el.unknown(node.span)
     if isinstance(t, NoneType) and t is not UNKNOWN:
         t = UNKNOWN if site.waiting or isinstance(row, VariableDef) else types.NONE
     if t is UNKNOWN:
@@ -219,8 +224,6 @@ def aggregate(
 
 def _join_argument(el: Elaborator, row: AggregateDef, span: Span, symbol: typed.MapSymbol, t: Type) -> None:
     """All arguments of one map's aggregate are of one type, as far as that exists."""
-    from pytrace.sema.joins import join
-
     known = el.inference.aggregate_args.get(symbol.name)
     el.inference.aggregate_args[symbol.name] = t if known is None else join(known, t) or known
 
@@ -233,6 +236,8 @@ def _subprogram_call(el: Elaborator, node: ast.Call, symbol: typed.SubprogramSym
         return el.unknown(node.span)
     out = []
     for given, param in zip(args, symbol.params, strict=True):
+        if not param.fixed and isinstance(given.type, String) and isinstance(param.type, String):
+            el.inference.set_variable(param, join(param.type, given.type) or param.type, given.space)
         converted = convert(el, given, param.type)
         if converted is None:
             el.error(

@@ -69,6 +69,11 @@ def _dead_span(block: ast.Block, dead: list[ast.Stmt]) -> Span:
     return first.span
 
 
+def always_returns(body: ast.Block) -> bool:
+    """Whether a subprogram's body, already separated from what is unreachable, ends in a `return` on every path."""
+    return _Unreachable(Registry(), Diagnostics()).leaves(body, ("return",))
+
+
 class _LoopReturns:
     """All `return`s within the loops of one body have a value, or none has."""
 
@@ -137,7 +142,7 @@ class _Unreachable:
         if value is not block.value or any(a is not b for a, b in zip(statements, block.statements, strict=True)):
             block = replace(block, statements=statements, value=value)
         for n, item in enumerate(block.statements):
-            if self._leaves(item, jumps):
+            if self.leaves(item, jumps):
                 return self._cut(block, n, is_body)
         return block
 
@@ -195,25 +200,27 @@ class _Unreachable:
         kept = (*block.statements[:n], ast.ExprStmt(choice, span=last.span))
         return replace(block, statements=kept, value=None)
 
-    def _leaves(self, node: object, jumps: tuple[str, ...]) -> bool:
+    def leaves(self, node: object, jumps: tuple[str, ...]) -> bool:
         """Whether `node` always ends in one of `jumps`."""
         match node:
             case ast.Break() | ast.Continue() | ast.Return():
                 return _is_jump(node) in jumps
             case ast.ExprStmt():
-                return self._leaves(node.expr, jumps)
+                return self.leaves(node.expr, jumps)
             case ast.Call():
                 return "return" in jumps and diverges(self.registry, node)
+            case ast.If(cond=ast.Boolean(value=True)):
+                return self.leaves(node.then, jumps)
             case ast.If():
-                both = self._leaves(node.then, jumps) and self._leaves(node.otherwise, jumps)
-                return self._leaves(node.cond, jumps) or both
+                both = self.leaves(node.then, jumps) and self.leaves(node.otherwise, jumps)
+                return self.leaves(node.cond, jumps) or both
             case ast.Ternary():
-                both = self._leaves(node.then, jumps) and self._leaves(node.otherwise, jumps)
-                return self._leaves(node.cond, jumps) or both
+                both = self.leaves(node.then, jumps) and self.leaves(node.otherwise, jumps)
+                return self.leaves(node.cond, jumps) or both
             case ast.Block():
-                return any(self._leaves(s, jumps) for s in node.statements) or self._leaves(node.value, jumps)
+                return any(self.leaves(s, jumps) for s in node.statements) or self.leaves(node.value, jumps)
             case ast.Unroll():
-                return self._leaves(node.body, jumps)
+                return self.leaves(node.body, jumps)
             case ast.While():
-                return "return" in jumps and self._leaves(node.body, ("return",))
+                return "return" in jumps and self.leaves(node.body, ("return",))
         return False

@@ -106,6 +106,10 @@ class Inference:
             symbol.key_type = t
             self._moved = True
 
+    def widened(self) -> None:
+        """Something else than a symbol's type has moved: another round is needed."""
+        self._moved = True
+
     def forget(self, name: str) -> None:
         """A declaration is no use of a map."""
         self._mentioned.discard(name)

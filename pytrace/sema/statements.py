@@ -15,6 +15,7 @@ from pytrace.sema.casts import written_type
 from pytrace.sema.convert import cast, convert
 from pytrace.sema.elaborator import EMPTY, UNKNOWN, Elaborator, statement, type_name
 from pytrace.sema.expressions import condition, map_element, map_mismatch
+from pytrace.sema.flow import always_returns
 from pytrace.sema.joins import changed, is_int, join
 from pytrace.sema.operators import binary
 from pytrace.source import Span
@@ -78,12 +79,17 @@ def subprogram(el: Elaborator, node: ast.Subprogram) -> None:
         for param, target in zip(node.params, symbol.params, strict=True):
             t = written_type(el, param.type)
             if t is not None and t is not UNKNOWN:
-                el.inference.set_variable(target, t, Space.KERNEL)
+                target.fixed = t != String(0)
+                if target.fixed or target.type is UNKNOWN:
+                    el.inference.set_variable(target, t, Space.KERNEL)
             names[param.variable.name] = target
         result = written_type(el, node.return_type)
-        if result is not None:
+        if result is not None and (result != String(0) or not isinstance(symbol.return_type, String)):
             symbol.return_type = result
         symbol.body = el.body(node.body)
+        if not isinstance(symbol.return_type, (VoidType, NoneType)) and not always_returns(node.body):
+            text = f"Function {node.name} is of type {symbol.return_type}, cannot return void"
+            el.error(text, node.body.span, phase=phases.CONVERT)
 
 
 # ---------------------------------------------------------------- simple statements
@@ -451,7 +457,12 @@ def _return(el: Elaborator, node: ast.Return) -> list[typed.Stmt]:
 def _return_from(
     el: Elaborator, node: ast.Return, source: ast.Subprogram, value: typed.Expr | None
 ) -> list[typed.Stmt]:
-    wanted = el.inference.subprograms[source.name].return_type
+    symbol = el.inference.subprograms[source.name]
+    grows = source.return_type == ast.TypeName("string", span=source.span)  # without a size it holds what is returned
+    if grows and value is not None and isinstance(value.type, String) and value.type.size > symbol.return_type.size:
+        symbol.return_type = value.type
+        el.inference.widened()
+    wanted = symbol.return_type
     if el.final:
         t: Type = types.VOID if value is None else value.type
         converted = value if value is None else convert(el, value, wanted)
