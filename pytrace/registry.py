@@ -313,8 +313,11 @@ class Handling(Protocol):
     """runtime.output.Output: text or JSON."""
     maps: Mapping[str, Any]
     """`@name` -> runtime.maps.MapReader."""
-    links: Iterable[Any]
-    """The attachments (runtime.link.Link)."""
+
+    @property
+    def links(self) -> Iterable[Any]:
+        """The attachments (runtime.link.Link)."""
+        ...
 
     def render(self, t: Type, data: bytes | memoryview) -> str:
         """A value's text form (spec 05 §4)."""
