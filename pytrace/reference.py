@@ -96,10 +96,11 @@ def _text(row: Def) -> str:
 
 
 def _sections(registry: Registry) -> dict[str, list[Def]]:
-    """Heading -> rows in order of their names; private rows (`__…`) and members of a family left out."""
+    """Heading -> rows in order of their names; private rows (`__…`, messages) and members of a family left out."""
 
     def public(rows: Iterable[Def]) -> list[Def]:
-        return sorted((r for r in rows if not r.name.startswith("_") and not _is_later_member(r)), key=lambda r: r.name)
+        shown = (r for r in rows if r.name.isidentifier() and not r.name.startswith("_") and not _is_later_member(r))
+        return sorted(shown, key=lambda r: r.name)
 
     return {
         "Probes": public(registry.probes.values()),
