@@ -80,7 +80,7 @@ class TextOutput(Output):
         where = f"{location.text}: " if location else ""
         first, newline, rest = text.partition("\n")
         shown = self.coloured(severity, f"{where}{severity}: {first}") + newline + rest
-        shown += "" if newline and not rest or rest.endswith("\n") else "\n"
+        shown += "" if (newline and not rest) or rest.endswith("\n") else "\n"
         if location is not None:
             shown += location.excerpt if excerpt else ""
             for outer, lines in location.outer:
