@@ -7,11 +7,15 @@ Place in the pipeline: rules of `elaborator`.  In: access nodes.  Out: places (`
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 from pytrace.grammar import ast
 from pytrace.sema import typed
 from pytrace.sema.convert import cast, element
 from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
 from pytrace.sema.joins import is_int
+from pytrace.sema.walk import operation_span
 from pytrace.types import INT8, INT64, UINT64, Array, Int, Pointer, Record, String, Struct, Tuple, Type
 
 
@@ -33,8 +37,18 @@ def dereference(el: Elaborator, operand: typed.Expr, node: ast.Unary) -> typed.E
     return el.unknown(node.span)
 
 
+Access = TypeVar("Access", ast.FieldAccess, ast.TupleAccess, ast.Index)
+
+
+def _placed(node: Access) -> Access:
+    """The node with the span that messages show."""
+    span = operation_span(node, node.base)
+    return node if span.start == node.span.start else replace(node, span=span)
+
+
 @expression(ast.FieldAccess)
 def _field_access(el: Elaborator, node: ast.FieldAccess) -> typed.Expr:
+    node = _placed(node)
     base = el.expr(node.base)
     if base.type is UNKNOWN:
         return el.unknown(node.span)
@@ -88,6 +102,7 @@ def _missing(el: Elaborator, node: ast.FieldAccess, t: Struct, is_args: bool) ->
 
 @expression(ast.TupleAccess)
 def _tuple_access(el: Elaborator, node: ast.TupleAccess) -> typed.Expr:
+    node = _placed(node)
     base = el.expr(node.base)
     return tuple_element(el, base, node.index, node)
 
@@ -108,6 +123,7 @@ def tuple_element(el: Elaborator, base: typed.Expr, index: int, node: ast.Expr) 
 
 @expression(ast.Index)
 def _index(el: Elaborator, node: ast.Index) -> typed.Expr:
+    node = _placed(node)
     base, index = el.expr(node.base), el.value(node.index)
     t = base.type
     if t is UNKNOWN or index.type is UNKNOWN:

@@ -152,7 +152,7 @@ class Folder:
 
     def _binary(self, node: ast.Binary) -> ast.Expr:
         node = map_children(node, self.fold)
-        folded = self._operation(replace(node, span=operation_span(node)))
+        folded = self._operation(replace(node, span=operation_span(node, node.left)))
         return node if isinstance(folded, ast.Binary) else folded
 
     def _operation(self, node: ast.Binary) -> ast.Expr:

@@ -41,7 +41,7 @@ LOGICAL = frozenset({"&&", "||"})
 
 @expression(ast.Binary)
 def _binary(el: Elaborator, node: ast.Binary) -> typed.Expr:
-    return binary(el, node.op, el.expr(node.left), el.expr(node.right), operation_span(node))
+    return binary(el, node.op, el.expr(node.left), el.expr(node.right), operation_span(node, node.left))
 
 
 def binary(el: Elaborator, op: str, left: typed.Expr, right: typed.Expr, span: Span) -> typed.Expr:
@@ -95,12 +95,34 @@ def _integers(el: Elaborator, op: str, left: typed.Expr, right: typed.Expr, span
     if _is_test(op):
         joined = _join_test(lt, rt)
         a, b = _as(el, left, joined), _as(el, right, joined)
+        space = _converted_space(el, (left, a), (right, b), space, span)
         if op in LOGICAL:
             return typed.Logical(type=BOOL, span=span, op=op, left=to_bool(a), right=to_bool(b))
         return typed.Compare(type=BOOL, span=span, space=space, op=op, left=a, right=b)
     result = _result(el, op, lt, rt, span)
     a, b = _as(el, left, result), _as(el, right, result)
+    space = _converted_space(el, (left, a), (right, b), space, span)
     return typed.Binary(type=result, span=span, space=space, op=op, left=a, right=b)
+
+
+def _converted_space(
+    el: Elaborator,
+    left: tuple[typed.Expr, typed.Expr],
+    right: tuple[typed.Expr, typed.Expr],
+    space: str,
+    span: Span,
+) -> str:
+    """The address space once the operands (before, after) are converted: a conversion, as any cast, gives a value that
+    has none that of the probe."""
+    spaces = [
+        after.space if after.space != Space.NONE or before.type == after.type else el.unit.space
+        for before, after in (left, right)
+    ]
+    if spaces[0] != spaces[1] and Space.NONE not in spaces:
+        if left[0].space == Space.NONE or right[0].space == Space.NONE:
+            el.warning(phases.CONVERT, "Addrspace mismatch", span)
+        return Space.NONE
+    return space
 
 
 def _join_test(lt: Type, rt: Type) -> Type:

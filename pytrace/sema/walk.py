@@ -41,9 +41,9 @@ def children(node: ast.Node) -> Iterator[ast.Node]:
                     yield item
 
 
-def operation_span(node: ast.Binary) -> Span:
-    """The span of a binary operation as messages show it: a parenthesis that opens before it is no part of it."""
-    span, left = node.span, node.left.span
+def operation_span(node: ast.Expr, first: ast.Expr) -> Span:
+    """The span of an operation or access as messages show it: from its first operand, without a parenthesis before."""
+    span, left = node.span, first.span
     if left.source is not span.source or not span.start <= left.start < span.end:
         return span  # the operand came from elsewhere: a macro's argument
     return Span(span.source, left.start, span.end, span.expanded_from)
