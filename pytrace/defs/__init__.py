@@ -2,8 +2,8 @@
 
 Place in the pipeline: above sema, codegen and runtime, which get rows through the Registry.  A module in one of the
 sub-folders has `ROWS`, a tuple of its rows; that is all that it takes to enter one.  Modules whose name begins with `_`
-have none: they hold what several rows share.  What a newcomer would get wrong: `load_row` imports one module only, for a
-warm start; nothing else may be imported on its way.
+have none: they hold what several rows share.  What a newcomer would get wrong: `load_row` imports one module only, for
+a warm start; nothing else may be imported on its way.
 """
 
 from __future__ import annotations
