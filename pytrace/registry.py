@@ -378,6 +378,8 @@ class FunctionDef(Def):
     discard_ok: bool = False
     diverges: bool = False
     """The probe ends with the call, as with `return` (exit())."""
+    constants: Callable[[], Mapping[str, int]] | None = None
+    """Names that stand for numbers within its arguments: `strerror(EPERM)`."""
     text_params: bool = False
     """`$N` as the first argument, or on the left of its `+`, is the parameter's text and never a number (str())."""
     declares_option: bool = False

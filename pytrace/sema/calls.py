@@ -17,7 +17,7 @@ from pytrace.sema import report as phases
 from pytrace.sema.callsite import OutsideProbe, Site
 from pytrace.sema.convert import cast, convert
 from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
-from pytrace.sema.joins import is_int, join, kind_name, signed
+from pytrace.sema.joins import is_int, join, kind_name, literal_type, signed
 from pytrace.source import Span
 from pytrace.types import INT64, UINT64, Aggregate, Int, NoneType, Pointer, String, Type
 
@@ -71,6 +71,9 @@ def identifier(el: Elaborator, node: ast.Identifier) -> typed.Expr:
     row = el.inference.registry.variable(node.name)
     if row is not None:
         return _row_call(el, row, node, ())
+    if node.name in el.constants:
+        value = el.constants[node.name]
+        return typed.IntConst(type=literal_type(value), span=node.span, value=value)
     found = el.inference.scope.enumerator(node.name)
     if found is not None:
         enum, value = found
@@ -121,8 +124,12 @@ def argument(el: Elaborator, param: Param, arg: Any, site: Site) -> typed.Expr:
 def arguments(el: Elaborator, row: Row, args: tuple[Any, ...], site: Site) -> bool:
     """Elaborate all arguments into `site.values`; False when their kinds are wrong (reported)."""
     given = parameters(row, len(args))
+    outer = el.constants
+    if isinstance(row, FunctionDef) and row.constants is not None:
+        el.constants = row.constants()
     for param, arg in zip(given, args, strict=False):
         site.values.append(argument(el, param, arg, site))
+    el.constants = outer
     if not el.final:
         return True
     wrong = [p for n, p in enumerate(given) if not check_kind(el, row, p, site, n)]

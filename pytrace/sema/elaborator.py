@@ -8,7 +8,7 @@ reported when it is first seen, because widening never mends it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,8 @@ class Elaborator:
         self.loops = 0
         self.captures: list[tuple[int, dict[typed.VarSymbol, None]]] = []
         self.introspecting = 0
+        self.constants: Mapping[str, int] = {}
+        """Names that the function whose arguments are being read knows as numbers."""
         self.last_in_block = False
         self.block_span: Span | None = None
 

@@ -67,9 +67,16 @@ def _first_unknown(names: Mapping[int, str], count: int) -> int:
     return next(n for n in range(count) if n not in names)
 
 
+def _errno_names() -> Mapping[str, int]:
+    from errno import errorcode
+
+    return {name: number for number, name in errorcode.items()}
+
+
 ROWS = (
     FunctionDef(
         name="strerror",
+        constants=_errno_names,
         doc="The text of an error number, also of a negative one: `No such file or directory`.",
         signatures=("string strerror(int errno)",),
         params=(Param("errno", Kind.INT),),
