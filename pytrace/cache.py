@@ -45,7 +45,9 @@ def tool_identity() -> tuple[Any, ...]:
     checkout = os.path.join(os.path.dirname(here), "grammar")
     newest = 0
     if os.path.isdir(checkout):  # run from a checkout, where the version does not change with every edit
-        newest = max(_newest(os.path.join(os.path.dirname(here), d)) for d in ("pytrace", "grammar", "codegen", "runtime"))
+        newest = max(
+            _newest(os.path.join(os.path.dirname(here), d)) for d in ("pytrace", "grammar", "codegen", "runtime")
+        )
     return (__version__, FORMAT_VERSION, sys.version_info[:3], _llvm_identity(), newest)
 
 

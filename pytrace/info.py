@@ -53,7 +53,11 @@ def report(target: Target) -> str:
 
     uname = os.uname()
     limit = "1000000" if target.feature("large_programs") is not False else "4096"
-    kernel = [("Instruction limit", limit), ("btf", _yes(target.has_btf())), ("module btf", _yes(target.feature("module_btf")))]
+    kernel = [
+        ("Instruction limit", limit),
+        ("btf", _yes(target.has_btf())),
+        ("module btf", _yes(target.feature("module_btf"))),
+    ]
     return (
         f"System\n  OS: {uname.sysname} {uname.release} {uname.version}\n  Arch: {uname.machine}\n\n"
         f"Build\n  version: {REFERENCE}\n  pytrace: v{__version__}\n  LLVM: {_llvm_version()}\n"
