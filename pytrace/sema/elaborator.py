@@ -113,8 +113,14 @@ class Elaborator:
         statements, value = self.block(node)
         if value is not None:
             self.discarded(value, value.span)
-            statements.append(typed.Eval(span=value.span, expr=value))
+            statements += self.effect(value, value.span)
         return typed.Block(tuple(statements))
+
+    def effect(self, value: typed.Expr, span: Span) -> list[typed.Stmt]:
+        """A value that is computed for its effect only; `()` has none."""
+        return [] if value.type is EMPTY and isinstance(value, typed.TupleExpr) else [
+            typed.Eval(span=span, expr=self.as_value(value))
+        ]
 
     def discarded(self, value: typed.Expr, span: Span) -> None:
         if self.final and not isinstance(value.type, (NoneType, types.VoidType)):

@@ -108,7 +108,7 @@ def _expression(el: Elaborator, node: ast.ExprStmt) -> list[typed.Stmt]:
     value = el.expr(inner)
     if not isinstance(inner, ast.IncDec):
         el.discarded(value, span)
-    return [typed.Eval(span=node.span, expr=el.as_value(value))]
+    return el.effect(value, node.span)
 
 
 def _block_statement(el: Elaborator, block: ast.Block, span: Span) -> list[typed.Stmt]:
@@ -117,7 +117,7 @@ def _block_statement(el: Elaborator, block: ast.Block, span: Span) -> list[typed
     statements, value = el.block(block)
     if value is not None:
         el.discarded(value, value.span if last else span)
-        statements.append(typed.Eval(span=value.span, expr=el.as_value(value)))
+        statements += el.effect(value, value.span)
     return statements
 
 
@@ -151,7 +151,7 @@ def _if(el: Elaborator, node: ast.If) -> list[typed.Stmt]:
 
 @statement(ast.Discard)
 def _discard(el: Elaborator, node: ast.Discard) -> list[typed.Stmt]:
-    return [typed.Eval(span=node.span, expr=el.value(node.value))]
+    return el.effect(el.expr(node.value), node.span)
 
 
 @statement(ast.ImportStmt)
