@@ -17,6 +17,7 @@ from pytrace.diagnostics import Context
 from pytrace.grammar import ast
 from pytrace.sema import report as phases
 from pytrace.sema import typed
+from pytrace.sema.aggregates import castable
 from pytrace.sema.joins import value_type
 from pytrace.source import Span
 from pytrace.types import Aggregate, NoneType, Space, Type
@@ -90,8 +91,8 @@ class Elaborator:
         return self.as_value(self.expr(node))
 
     def as_value(self, expr: typed.Expr) -> typed.Expr:
-        """A MapRead of an aggregate becomes the integer combined over all CPUs."""
-        if isinstance(expr, typed.MapRead) and isinstance(expr.type, Aggregate):
+        """A MapRead of a castable aggregate becomes the integer combined over all CPUs."""
+        if isinstance(expr, typed.MapRead) and castable(self.inference.registry, expr.type):
             t = value_type(expr.type)
             return typed.MapRead(type=t, span=expr.span, space=expr.space, map=expr.map, key=expr.key)
         return expr
@@ -117,10 +118,10 @@ class Elaborator:
         return typed.Block(tuple(statements))
 
     def effect(self, value: typed.Expr, span: Span) -> list[typed.Stmt]:
-        """A value that is computed for its effect only; `()` has none."""
-        return [] if value.type is EMPTY and isinstance(value, typed.TupleExpr) else [
-            typed.Eval(span=span, expr=self.as_value(value))
-        ]
+        """A value that is computed for its effect only; `()` and a look at a histogram have none."""
+        value = self.as_value(value)
+        nothing = isinstance(value.type, Aggregate) or (value.type is EMPTY and isinstance(value, typed.TupleExpr))
+        return [] if nothing else [typed.Eval(span=span, expr=value)]
 
     def discarded(self, value: typed.Expr, span: Span) -> None:
         if self.final and not isinstance(value.type, (NoneType, types.VoidType)):
