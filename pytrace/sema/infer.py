@@ -13,7 +13,7 @@ from typing import Any
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.registry import Registry
-from pytrace.sema import access, calls, casts, expressions, introspect, operators, statements, typed
+from pytrace.sema import access, calls, casts, expressions, introspect, loops, operators, statements, typed
 from pytrace.sema.elaborator import UNKNOWN, Elaborator
 from pytrace.sema.joins import changed
 from pytrace.sema.report import CHECK, RESOLVE, Report
@@ -23,7 +23,7 @@ from pytrace.source import Span
 from pytrace.target import Target
 from pytrace.types import INT8, VOID, Space, Type
 
-RULES = (access, calls, casts, expressions, introspect, operators, statements)
+RULES = (access, calls, casts, expressions, introspect, loops, operators, statements)
 """The modules that enter rules into the elaborator when they are imported."""
 
 MAX_ROUNDS = 100
