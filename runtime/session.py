@@ -199,6 +199,7 @@ class Session:
     # ------------------------------------------------------------ attach
     def _start(self) -> None:
         """Run `begin` probes, attach the others, start the child, say so."""
+        self.output.follow(self.target_pid, self.child is not None)
         for probe in self.plan.phase("begin"):
             self.fire(probe)
             self.say("Attaching 'begin' probe")

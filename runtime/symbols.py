@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytrace.runtime.mappings import Mappings
     from pytrace.values import StackValue
 
 _DATA = b"bBdDrR"
@@ -64,6 +65,8 @@ class Symbols:
         self._demangle = bool(config.get("cpp_demangle", True))
         self._lazy = bool(config.get("lazy_symbolication", True))
         self._program_of = program_of
+        self.mappings: Mappings | None = None
+        """What was recorded about processes, if anything was."""
         self._kernel: KernelSymbols | None = None
         self._bcc: Any = None
         self._caches: dict[Any, Any] = {}
@@ -99,11 +102,20 @@ class Symbols:
 
     def _find(self, address: int, pid: int, probe: int) -> tuple[str, int, str]:
         """(name, offset, file); name "" when nothing is known."""
-        program = _program(pid) or self._program_of(probe)
+        alive = _program(pid)
+        program = alive or self._program_of(probe)
+        found = None
         if self._policy == "PER_PROGRAM" and program:
-            found = self._in_table(program, address)
-            if found:
-                return found
+            found = self._in_file(program, address)
+        if not found and alive:
+            found = self._in_process(pid, alive, address)
+        if not found and self.mappings is not None:
+            place = self.mappings.find(pid, address)
+            found = self._in_file(place[0], place[1], from_offset=True) if place else None
+        return found or ("", 0, "")
+
+    def _in_process(self, pid: int, program: str, address: int) -> tuple[str, int, str] | None:
+        """Through libbcc, by the mappings that the process has now."""
         if self._bcc is None:
             from pytrace.runtime.sys.libbcc import BccSymbols
 
@@ -115,28 +127,21 @@ class Symbols:
             if self._policy != "NONE":
                 self._caches[key] = cache
         try:
-            found = self._bcc.find(cache, address)
+            found: tuple[str, int, str] | None = self._bcc.find(cache, address)
         finally:
             if self._policy == "NONE":
                 self._bcc.close(cache, pid)
-        return found or ("", 0, "")
+        return found
 
-    def _in_table(self, program: str, address: int) -> tuple[str, int, str] | None:
-        """In the program's own symbol table, which also works when the process is gone, unless it was relocated."""
-        table = self._tables.get(program)
+    def _in_file(self, path: str, address: int, from_offset: bool = False) -> tuple[str, int, str] | None:
+        """In a file's own symbol table, by address or by file offset; works when the process is gone."""
+        table = self._tables.get(path)
         if table is None:
-            from pytrace.runtime.elf import ElfError, ElfFile
+            from pytrace.runtime.symbol_table import SymbolTable
 
-            try:
-                symbols = sorted((s.address, s.size, s.name) for s in ElfFile(program).symbols())
-            except (OSError, ElfError):
-                symbols = []
-            table = self._tables[program] = symbols
-        at = bisect_right(table, (address, _FAILED, "")) - 1
-        if at < 0:
-            return None
-        start, size, name = table[at]
-        return (name, address - start, program) if address == start or address < start + size else None
+            table = self._tables[path] = SymbolTable(path, self._demangle)
+        found = table.at_offset(address) if from_offset else table.at(address)
+        return (*found, path) if found else None
 
     # ------------------------------------------------------------ stacks
     def stack(self, stack: StackValue, mode: str) -> str:

@@ -12,11 +12,14 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from pytrace import types
+
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import TracebackType  # the standard one
 
     from pytrace.program import Location, Program
     from pytrace.registry import Def
+    from pytrace.runtime.mappings import Mappings
     from pytrace.runtime.output.maps import MapContents, MapReader
     from pytrace.runtime.output.render import Renderer
     from pytrace.types import Type
@@ -53,6 +56,8 @@ class Output:
         self._renderer: Renderer | None = None
         self._rows: Callable[[str], Def] | None = None
         self._probes: tuple[Any, ...] = ()
+        self._shows_user_symbols = False
+        self._mappings: Mappings | None = None
         self._write_errors = errors or _write_stderr
 
     # -------------------------------------------------------- the run
@@ -63,6 +68,18 @@ class Output:
         self._probes = program.probes
         self._rows = rows
         self._renderer = None
+        shown = [f.type for e in program.events for f in e.layout.fields]
+        shown += [t for m in program.maps for t in (m.key_type, m.value_type) if t is not None]
+        self._shows_user_symbols = any(has_user_symbols(t) for t in shown)
+
+    def follow(self, pid: int | None, inherit: bool) -> None:
+        """Called by the session before anything of process `pid` runs (None: of any): remember where its files lie, so
+        that its addresses have names when it is gone.  Costs nothing when no user symbol will be shown."""
+        if self._shows_user_symbols and self._mappings is None:
+            from pytrace.runtime.mappings import Mappings
+
+            self._mappings = Mappings(pid, inherit)
+            self.renderer.symbols.mappings = self._mappings
 
     @property
     def renderer(self) -> Renderer:
@@ -84,6 +101,9 @@ class Output:
     def close(self) -> None:
         """Write what is pending and let go of the `-o` file."""
         self.drain()
+        if self._mappings is not None:
+            self._mappings.close()
+            self._mappings = None
         if self._owned:
             self._owned = False
             os.close(self._fd)
@@ -98,6 +118,8 @@ class Output:
 
     def flush(self) -> None:
         """The end of a batch of events: write, unless `-B full` waits for more."""
+        if self._mappings is not None:
+            self._mappings.poll()
         if self._pending and not (self._full and sum(map(len, self._pending)) < _FULL):
             self.drain()
 
@@ -204,6 +226,15 @@ class Output:
         if not self.colour:
             return head
         return f"{_RED if severity == 'ERROR' else _YELLOW}{head}{_RESET}"
+
+
+def has_user_symbols(t: Type) -> bool:
+    """Whether values of `t` show names of user functions."""
+    if isinstance(t, types.Stack):
+        return t.user and t.mode in ("bpftrace", "perf")
+    if isinstance(t, (types.Tuple, types.Record)):
+        return any(has_user_symbols(e) for e in t.elements)
+    return isinstance(t, types.Opaque) and t.name == "usym_t"
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -18,7 +18,7 @@ _SIZE = 112
 
 
 class PerfEvent:
-    """What to open.  Give `period` (events or ns) or `frequency` (Hz), not both.
+    """What to open.  Give `period` (events or ns) or `frequency` (Hz), not both.  `flags`: further attribute bits.
 
     `config1`, `config2`: numbers, or a text whose address is passed.  `breakpoint`: bits of `abi.BREAKPOINT_MODES`.
     """
@@ -26,6 +26,7 @@ class PerfEvent:
     def __init__(
         self, type: int, config: int = 0, period: int = 0, frequency: int = 0, *,
         config1: int | str = 0, config2: int = 0, breakpoint: int = 0, inherit: bool = False, disabled: bool = False,
+        flags: int = 0, sample_type: int = 0,
     ) -> None:  # fmt: skip
         self.type = type
         self.config = config
@@ -36,6 +37,8 @@ class PerfEvent:
         self.breakpoint = breakpoint
         self.inherit = inherit
         self.disabled = disabled
+        self.flags = flags
+        self.sample_type = sample_type
 
 
 class PerfCalls:
@@ -44,15 +47,15 @@ class PerfCalls:
     def perf_event_open(self, event: PerfEvent, pid: int, cpu: int) -> int:
         """The event's fd (close-on-exec).  `pid` -1: every process, on `cpu`; `cpu` -1: wherever `pid` runs."""
         attr = bytearray(_SIZE)
-        flags = abi.PERF_ATTR_DISABLED if event.disabled else 0
+        flags = event.flags | (abi.PERF_ATTR_DISABLED if event.disabled else 0)
         flags |= abi.PERF_ATTR_INHERIT if event.inherit else 0
         flags |= abi.PERF_ATTR_FREQ if event.frequency else 0
         text = event.config1.encode("latin-1") if isinstance(event.config1, str) else b""
         config1 = address_of_bytes(text) if isinstance(event.config1, str) else event.config1
         rate = event.frequency or event.period
         pack_into(
-            "=IIQQQQQIIQQ", attr, 0, event.type, _SIZE, event.config, rate, 0, 0, flags, 0, event.breakpoint,
-            config1, event.config2,
+            "=IIQQQQQIIQQ", attr, 0, event.type, _SIZE, event.config, rate, event.sample_type, 0, flags, 0,
+            event.breakpoint, config1, event.config2,
         )  # fmt: skip
         return call("perf_event_open", address_of(attr), pid, cpu, -1, abi.PERF_FD_CLOEXEC)
 

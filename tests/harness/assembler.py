@@ -113,6 +113,9 @@ class Recorder:
     def begin(self, program: Program, rows: Any) -> None:
         self.log.append("begin")
 
+    def follow(self, pid: int | None, inherit: bool) -> None:
+        pass
+
     def attached_probes(self, count: int) -> None:
         self.log.append(("attached", count))
 
