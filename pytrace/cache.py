@@ -81,7 +81,7 @@ def key_of(parts: tuple[Any, ...]) -> str:
 
 
 class Cache:
-    """The store in `folder`, made on the first `put`.  Unusable folders (another owner, open to others) are not used."""
+    """The store in `folder`, made on the first `put`.  Folders of another owner or open to others are not used."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder

@@ -1,7 +1,7 @@
 """The pipeline, top to bottom: source to Program (`compile_source`) and Program to a finished run (`run_program`).
 
-Place in the pipeline: below the command line, above every stage.  In: a Source and Options.  Out: an exit status, or for
-library callers a Program or a RunResult.  What a newcomer would get wrong: on a cache hit nothing of the compiler is
+Place in the pipeline: below the command line, above every stage.  In: a Source and Options.  Out: an exit status, or
+for library callers a Program or a RunResult.  What a newcomer would get wrong: on a cache hit nothing of the compiler is
 imported, so every import of a stage stands in the function that needs it.
 """
 
@@ -144,19 +144,20 @@ def compile_source(source: Source, options: Options, target: Machine) -> Program
     with stages("generate"):
         from pytrace.codegen.pipeline import generate
 
-        cpu, noisy = target.bpf_cpu(), options.warning_level == 2
-        program = generate(typed, cpu=cpu, warnings=_messages(diagnostics), verbose_warnings=noisy)
-    _show_generated(typed, options, cpu, noisy)
+        settings: dict[str, Any] = {"cpu": target.bpf_cpu(), "cpu_slots": target.cpu_slots()}
+        settings["verbose_warnings"] = options.warning_level == 2
+        program = generate(typed, warnings=_messages(diagnostics), **settings)
+    _show_generated(typed, options, settings)
     _show(options, "program", lambda: _dump_program(program))
     return program
 
 
-def _show_generated(typed: Any, options: Options, cpu: str, noisy: bool) -> None:
+def _show_generated(typed: Any, options: Options, settings: dict[str, Any]) -> None:
     """The views of code generation, made again for those who ask."""
     from pytrace.codegen import pipeline
 
     def view(name: str) -> Any:
-        return getattr(pipeline, name)(typed, cpu=cpu, verbose_warnings=noisy)
+        return getattr(pipeline, name)(typed, **settings)
 
     _show(options, "codegen", lambda: view("ir_text"))
     _show(options, "codegen-opt", lambda: view("optimised_ir_text"))
@@ -305,7 +306,10 @@ def run(script: str | Program, *, timeout: float | None = None, options: Options
     program = compile(script, options=chosen) if isinstance(script, str) else script
     output = CaptureOutput()
     session = Session(program, rows=load_row, output=output, options=chosen)
-    output.result.exit_status = session.run(timeout=timeout)
+    try:
+        output.result.exit_status = session.run(timeout=timeout)
+    finally:
+        output.close()
     return output.result
 
 
@@ -374,7 +378,7 @@ def check_privileges() -> None:
         with open("/sys/kernel/security/lockdown") as f:
             if "[confidentiality]" in f.read():
                 raise MachineError(
-                    "Kernel lockdown is enabled and set to 'confidentiality', which blocks BPF from reading kernel memory.",
+                    "Kernel lockdown is enabled and set to 'confidentiality', which keeps BPF from kernel memory.",
                     advice="boot with lockdown=integrity or without lockdown, often by turning Secure Boot off",
                     exit_status=1,
                 )

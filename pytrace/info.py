@@ -1,7 +1,7 @@
 """`--info`: what this machine offers, in the reference's layout (spec 06 §1).
 
-Place in the pipeline: beside the listing, above the Target.  In: a Target.  Out: text.  What a newcomer would get wrong:
-"could not tell" is shown as `no`, as the reference does, so ask `Target.feature` where the difference matters.
+Place in the pipeline: beside the listing, above the Target.  In: a Target.  Out: text.  What a newcomer would get
+wrong: "could not tell" is shown as `no`, as the reference does, so ask `Target.feature` where the difference matters.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def report(target: Target) -> str:
         f"System\n  OS: {uname.sysname} {uname.release} {uname.version}\n  Arch: {uname.machine}\n\n"
         f"Build\n  version: {REFERENCE}\n  pytrace: v{__version__}\n  LLVM: {_llvm_version()}\n"
         f"  bfd: no\n  libdw (DWARF support): yes\n  libsystemd (systemd notify support): no\n"
-        f"  blazesym (advanced symbolization): no\n  dwunwind (DWARF stack unwinding): no\n  bcc: {_yes(_has_bcc())}\n\n"
+        "  blazesym (advanced symbolization): no\n  dwunwind (DWARF stack unwinding): no\n"
+        f"  bcc: {_yes(_has_bcc())}\n\n"
         "Kernel helpers\n" + _pairs([(shown, _yes(target.feature(name))) for shown, name in _HELPERS])
         + "\nKernel features\n" + _pairs(kernel)
         + "\nProbe types\n" + _pairs([(shown, _yes(target.feature(name))) for shown, name in _PROBES]) + "\n"

@@ -242,7 +242,7 @@ class Lowering(Protocol):
         ...
 
     def helper_once(self, name: str) -> Any:
-        """As `helper` without arguments, read once an event: pid, uid, cpu, cgroup, current task … do not change in it."""
+        """As `helper` without arguments, read once an event: pid, uid, cpu, current task … do not change in it."""
         ...
 
     def kfunc(self, name: str, result: str, *args: Any) -> Any:
@@ -262,7 +262,7 @@ class Lowering(Protocol):
         ...
 
     def global_value(self, source: str) -> Any:
-        """The i64 that the runtime set before loading: start_ns, cpid, has_cpid, ncpus, tai_offset, pidns_dev, pidns_ino."""
+        """The i64 that the runtime set before loading; `source` as in `program.GlobalSpec`."""
         ...
 
     def opaque(self, value: Any) -> Any:
@@ -446,8 +446,8 @@ class AggregateDef(Def):
     `lower(em, record_ptr, args, t)` updates it in place; a fresh record is all zero.  With `buckets(t)` (number of
     buckets) `bucket(em, args, t)` emits the i64 bucket index first.
     `lower_read(em, records, t)`: emits reading across CPUs for castable ones; `records(n)` … see codegen.maps.
-    Runtime half: `combine(t, [record bytes of each CPU])` -> value, with `buckets` `combine(t, [(bucket, [record bytes of
-    each CPU])])`; `sort_key(t, value)`; `render(t, value, div)` text of a map line's right-hand side, or, when
+    Runtime half: `combine(t, [record bytes of each CPU])` -> value, with `buckets` `combine(t, [(bucket, [record bytes
+    of each CPU])])`; `sort_key(t, value)`; `render(t, value, div)` text of a map line's right-hand side, or, when
     `is_histogram`, the rows; `to_json(t, value, div)`; `json_type` "map", "stats", "hist" or "tseries".
     The row of aggregate NAME lies in the module `defs/aggregates/NAME.py`: a warm start finds it by its name.
     """

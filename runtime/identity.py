@@ -8,7 +8,7 @@ trusted to name anything; whatever cannot be read any more is simply not current
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _SEPARATOR = "\x00"
 
@@ -56,10 +56,9 @@ def boot() -> str:
 
 def is_current(fingerprint: Iterable[str]) -> bool:
     """Whether every identity of `fingerprint` is the same now."""
-    checks = {"file": _stat, "listing": _names, "content": _content, "environment": _variable, "never": lambda path: "now"}
     for identity in fingerprint:
         kind, path, recorded = identity.split(_SEPARATOR, 2)
-        if checks[kind](path) != recorded:
+        if kind not in _CHECKS or _CHECKS[kind](path) != recorded:
             return False
     return True
 
@@ -89,3 +88,9 @@ def _content(path: str) -> str:
             return f.read(1 << 20).decode("latin-1")
     except OSError:
         return "absent"
+
+
+_CHECKS: dict[str, Callable[[str], str]] = {
+    "file": _stat, "listing": _names, "content": _content, "environment": _variable,
+}  # fmt: skip
+"""Kind of identity -> what it is now.  A kind that is not here (`never`) is never current."""
