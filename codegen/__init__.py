@@ -7,41 +7,39 @@ newcomer would get wrong: importing this package must stay cheap; llvmlite is im
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytrace.program import Message, Program, ProgramSpec
     from pytrace.sema.typed import TypedScript
 
 
-def generate(
-    script: TypedScript, *, cpu: str = "v3", warnings: Iterable[Message] = (), verbose_warnings: bool = False
-) -> Program:
-    """Compile a typed script.  `verbose_warnings`: also report failed reads and look-ups at run time (-k)."""
-    from pytrace.codegen import pipeline as stage
+def generate(script: TypedScript, *, warnings: Iterable[Message] = (), **settings: Any) -> Program:
+    """Compile a typed script.  `settings`: as `pipeline.generate` takes them."""
+    from pytrace.codegen import pipeline
 
-    return stage.generate(script, cpu=cpu, warnings=warnings, verbose_warnings=verbose_warnings)
+    return pipeline.generate(script, warnings=warnings, **settings)
 
 
-def ir_text(script: TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
+def ir_text(script: TypedScript, **settings: Any) -> str:
     """LLVM IR before optimisation."""
-    from pytrace.codegen import pipeline as stage
+    from pytrace.codegen import pipeline
 
-    return stage.ir_text(script, cpu=cpu, verbose_warnings=verbose_warnings)
+    return pipeline.ir_text(script, **settings)
 
 
-def optimised_ir_text(script: TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
+def optimised_ir_text(script: TypedScript, **settings: Any) -> str:
     """LLVM IR behind LLVM's passes."""
-    from pytrace.codegen import pipeline as stage
+    from pytrace.codegen import pipeline
 
-    return stage.optimised_ir_text(script, cpu=cpu, verbose_warnings=verbose_warnings)
+    return pipeline.optimised_ir_text(script, **settings)
 
 
-def object_bytes(script: TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> bytes:
+def object_bytes(script: TypedScript, **settings: Any) -> bytes:
     """The ELF object."""
-    from pytrace.codegen import pipeline as stage
+    from pytrace.codegen import pipeline
 
-    return stage.object_bytes(script, cpu=cpu, verbose_warnings=verbose_warnings)
+    return pipeline.object_bytes(script, **settings)
 
 
 def disassemble(program: ProgramSpec) -> str:

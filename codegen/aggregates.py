@@ -8,7 +8,8 @@ kernel, so the row's code is emitted once and works on either memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
@@ -43,9 +44,19 @@ def update(em: Emitter, node: typed.UpdateAggregate) -> None:
         _update_keyed(em, node, t, maps.key_pointer(em, spec, node.key))
 
 
+@contextmanager
+def _own_slot(em: Emitter, symbol: typed.MapSymbol) -> Iterator[Any]:
+    """This CPU's flag and record, where there is one."""
+    found = maps.own_slot(em, symbol)
+    if em.module.map_spec(symbol).kind == "cpu_slots":
+        yield found
+    else:
+        with em.when(em.not_null(found)):
+            yield found
+
+
 def _update_slot(em: Emitter, node: typed.UpdateAggregate, t: types.Aggregate) -> None:
-    found = maps.element(em, node.map, em.frame.zero_key())
-    with em.when(em.not_null(found)):
+    with _own_slot(em, node.map) as found:
         em.put(found, em.const(1))
         node.row.lower(em, em.at(found, maps.FLAG), node.args, t)
 
@@ -55,8 +66,7 @@ def _update_bucket_slot(em: Emitter, node: typed.UpdateAggregate, t: types.Aggre
     assert row.bucket is not None and row.buckets is not None
     record, count = row.record(t).size, row.buckets(t)
     bucket = row.bucket(em, node.args, t)
-    found = maps.element(em, node.map, em.frame.zero_key())
-    with em.when(em.not_null(found)):
+    with _own_slot(em, node.map) as found:
         em.put(found, em.const(1))
         hidden = em.opaque(bucket)
         with em.when(em.builder.icmp_unsigned("<", hidden, em.const(count))):
@@ -87,7 +97,8 @@ def _update_keyed(em: Emitter, node: typed.UpdateAggregate, t: types.Aggregate, 
 def each_cpu(em: Emitter, symbol: typed.MapSymbol, key: Any, visit: Callable[[Any], None]) -> None:
     """Emit a loop in which `visit(ptr)` sees the value of every possible CPU."""
     b, function = em.builder, em.frame.function
-    handle, cpus = em.map(symbol), em.global_value("ncpus")
+    slots = em.module.map_spec(symbol).kind == "cpu_slots"
+    cpus = em.const(em.module.map_spec(symbol).max_entries) if slots else em.global_value("ncpus")
     before = b.block
     head, body, after = (function.append_basic_block(name) for name in ("cpus", "cpu", "cpus_end"))
     b.branch(head)
@@ -97,9 +108,12 @@ def each_cpu(em: Emitter, symbol: typed.MapSymbol, key: Any, visit: Callable[[An
     inside = b.and_(b.icmp_unsigned("<", cpu, cpus), b.icmp_unsigned("<", cpu, em.const(MAX_CPUS)))
     b.cbranch(inside, body, after)
     with em.region(body):
-        found = em.helper_pointer("map_lookup_percpu_elem", handle, key, cpu)
-        with em.when(em.not_null(found)):
-            visit(found)
+        if slots:
+            visit(maps.cpu_slot(em, symbol, cpu))
+        else:
+            found = em.helper_pointer("map_lookup_percpu_elem", em.map(symbol), key, cpu)
+            with em.when(em.not_null(found)):
+                visit(found)
         cpu.add_incoming(b.add(cpu, em.const(1)), b.block)
         b.branch(head)
     b.position_at_end(after)

@@ -8,6 +8,7 @@ the value, because the address of an array element is known when the program is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pytrace.program import Location, MapSpec
@@ -19,6 +20,8 @@ NO_PREALLOC = 1
 """BPF_F_NO_PREALLOC: elements are allocated when they are first stored."""
 PREALLOC_LIMIT = 64 << 20
 """Bytes beyond which a hash is not allocated in advance."""
+CACHE_LINE = 64
+"""Bytes; two CPUs that write to one line slow each other down."""
 PER_CPU_LIMIT = 32 << 10
 """The most that a per-CPU element may hold (PCPU_MIN_UNIT_SIZE)."""
 
@@ -43,6 +46,14 @@ def script_map_spec(symbol: typed.MapSymbol, registry: Registry, config: Mapping
         )
     kind = registry.maps[symbol.declared_kind].kernel_kind if symbol.declared_kind else "hash"
     return _hash_spec(symbol, kind, max(1, symbol.key_type.size), max(1, value.size), "plain", config, where)
+
+
+def with_cpu_slots(spec: MapSpec, slots: int) -> MapSpec:
+    """A per-CPU scalar as a plain array of `slots` copies, each on cache lines of its own; as it is for 0 slots."""
+    if not slots or spec.kind != "percpu_array":
+        return spec
+    size = (spec.value_size + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+    return replace(spec, kind="cpu_slots", value_size=size, max_entries=slots)
 
 
 def _aggregate_spec(

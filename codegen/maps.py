@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FLAG = 8
 """Bytes of the flag in front of a scalar map's value."""
 BPF_ANY = 0
+BRANCHED_SLOTS = 32
+"""Up to so many slots are told apart by jumps."""
 
 
 # ---------------------------------------------------------------- keys
@@ -86,9 +88,48 @@ def lookup(em: Emitter, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
     return element(em, symbol, key_pointer(em, spec, key))
 
 
+def own_slot(em: Emitter, symbol: typed.MapSymbol) -> Any:
+    """`ptr` to this CPU's flag of a scalar aggregate; null is possible (to the verifier) with per-CPU arrays."""
+    spec = em.module.map_spec(symbol)
+    if spec.kind != "cpu_slots":
+        return element(em, symbol, em.frame.zero_key())
+    cpu = em.helper("get_smp_processor_id")
+    if spec.max_entries > BRANCHED_SLOTS:
+        return cpu_slot(em, symbol, cpu)
+    return _branched_slot(em, symbol, cpu)
+
+
+def _branched_slot(em: Emitter, symbol: typed.MapSymbol, cpu: Any) -> Any:
+    """This CPU's slot, reached by a jump for each bit of the CPU's number.
+
+    The processor guesses the jumps right as long as a task stays where it is, and so need not wait for the number; the
+    update is free then, where an address computed from the number costs 3 ns.  The number is asked for again each time:
+    kept, it would keep the verifier from seeing that the ways it has taken here are one again behind the update.
+    """
+    spec = em.module.map_spec(symbol)
+    place = slot(em, symbol)
+    for bit in range(spec.max_entries.bit_length() - 1):
+        there = em.builder.icmp_unsigned("!=", em.builder.and_(cpu, em.const(1 << bit)), em.const(0))
+        place = _moved_if(em, there, place, spec.value_size << bit)
+    return em.aligned(place, 8)
+
+
+def _moved_if(em: Emitter, condition: Any, place: Any, offset: int) -> Any:
+    return em.choose(condition, lambda: em.opaque(em.at(place, offset)), lambda: place)
+
+
+def cpu_slot(em: Emitter, symbol: typed.MapSymbol, cpu: Any) -> Any:
+    """`ptr` to the flag in the slot of CPU number `cpu` (i64)."""
+    spec = em.module.map_spec(symbol)
+    # The mask bounds the number for the verifier.
+    number = em.builder.and_(cpu, em.const(spec.max_entries - 1))
+    offset = em.builder.mul(number, em.const(spec.value_size))
+    return em.aligned(em.at(slot(em, symbol), offset), 8)
+
+
 def _lookup_slot(em: Emitter, symbol: typed.MapSymbol) -> Any:
     """This CPU's part of a scalar aggregate; null when this CPU never assigned it."""
-    found = element(em, symbol, em.frame.zero_key())
+    found = own_slot(em, symbol)
 
     def assigned() -> Any:
         flag = em.builder.load(found, typ=I64, align=8)

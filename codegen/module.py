@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen.debuginfo import DebugInfo
-from pytrace.codegen.map_storage import kernel_name, script_map_spec
+from pytrace.codegen.map_storage import kernel_name, script_map_spec, with_cpu_slots
 from pytrace.diagnostics import excerpt
 from pytrace.program import EventSpec, GlobalSpec, Layout, Location, MapSpec
 from pytrace.sema import typed
@@ -43,8 +43,9 @@ def location_of(span: Span) -> Location:
 class ModuleBuilder:
     """What all programs of a script share while they are compiled."""
 
-    def __init__(self, script: typed.TypedScript, data_layout: str, verbose_warnings: bool) -> None:
+    def __init__(self, script: typed.TypedScript, data_layout: str, verbose_warnings: bool, cpu_slots: int = 0) -> None:
         self.script = script
+        self.cpu_slots = cpu_slots
         self.verbose_warnings = verbose_warnings
         self.ir = ir.Module("pytrace")
         self.ir.triple = "bpfel"
@@ -105,6 +106,7 @@ class ModuleBuilder:
         spec = self._map_specs.get(kernel_name(symbol))
         if spec is None:
             spec = script_map_spec(symbol, self.script.registry, self.script.config, location_of(symbol.span))
+            spec = with_cpu_slots(spec, self.cpu_slots)
             self._map_specs[spec.name] = spec
         return spec
 

@@ -20,9 +20,9 @@ from pytrace.program import Message, Program
 from pytrace.sema import typed
 
 
-def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool) -> ModuleBuilder:
+def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool, cpu_slots: int) -> ModuleBuilder:
     """The unoptimised module of a script."""
-    module = ModuleBuilder(script, backend.data_layout(cpu), verbose_warnings)
+    module = ModuleBuilder(script, backend.data_layout(cpu), verbose_warnings, cpu_slots)
     for number, instance in enumerate(script.instances):
         _program(module, instance, number)
     return module
@@ -46,36 +46,54 @@ def _program(module: ModuleBuilder, instance: typed.Instance, number: int) -> No
 
 
 def generate(
-    script: typed.TypedScript, *, cpu: str = "v3", warnings: Iterable[Message] = (), verbose_warnings: bool = False
+    script: typed.TypedScript,
+    *,
+    cpu: str = "v3",
+    cpu_slots: int = 0,
+    verbose_warnings: bool = False,
+    warnings: Iterable[Message] = (),
 ) -> Program:
-    """Compile.  `cpu`: v3 or v4; `warnings` are kept in the Program; `verbose_warnings` is the option -k."""
-    module = build(script, cpu, verbose_warnings)
-    data = backend.emit_object(backend.optimise(backend.parsed(str(module.ir)), cpu), cpu) if script.instances else b""
+    """Compile.  `cpu`: v3 or v4; `verbose_warnings`: the option -k; `warnings` are kept in the Program.
+
+    `cpu_slots`: a power of two above all CPU numbers: scalar aggregates are arrays of so many slots; 0: per-CPU maps.
+    """
+    module = build(script, cpu, verbose_warnings, cpu_slots)
+    data = _emitted(str(module.ir), cpu) if script.instances else b""
     if module.unspaced:
         text = Diagnostic(WARNING, "Addrspace is not set")
         warnings = (*warnings, Message(text.render(False), text.render(True)))
     return assemble.assemble(module, data, warnings)
 
 
-def ir_text(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
-    """The module before optimisation (`-d codegen`)."""
-    return str(build(script, cpu, verbose_warnings).ir)
-
-
-def optimised_ir_text(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
-    """The module behind LLVM's passes (`-d codegen-opt`)."""
-    return str(backend.optimise(backend.parsed(ir_text(script, cpu=cpu, verbose_warnings=verbose_warnings)), cpu))
-
-
-def object_bytes(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> bytes:
-    """The ELF object (`--emit-elf`)."""
-    text = ir_text(script, cpu=cpu, verbose_warnings=verbose_warnings)
+def _emitted(text: str, cpu: str) -> bytes:
     return backend.emit_object(backend.optimise(backend.parsed(text), cpu), cpu)
 
 
-def disassembly(script: typed.TypedScript, *, cpu: str = "v3", verbose_warnings: bool = False) -> str:
+def ir_text(script: typed.TypedScript, *, cpu: str = "v3", cpu_slots: int = 0, verbose_warnings: bool = False) -> str:
+    """The module before optimisation (`-d codegen`)."""
+    return str(build(script, cpu, verbose_warnings, cpu_slots).ir)
+
+
+def optimised_ir_text(
+    script: typed.TypedScript, *, cpu: str = "v3", cpu_slots: int = 0, verbose_warnings: bool = False
+) -> str:
+    """The module behind LLVM's passes (`-d codegen-opt`)."""
+    text = ir_text(script, cpu=cpu, cpu_slots=cpu_slots, verbose_warnings=verbose_warnings)
+    return str(backend.optimise(backend.parsed(text), cpu))
+
+
+def object_bytes(
+    script: typed.TypedScript, *, cpu: str = "v3", cpu_slots: int = 0, verbose_warnings: bool = False
+) -> bytes:
+    """The ELF object (`--emit-elf`)."""
+    return _emitted(ir_text(script, cpu=cpu, cpu_slots=cpu_slots, verbose_warnings=verbose_warnings), cpu)
+
+
+def disassembly(
+    script: typed.TypedScript, *, cpu: str = "v3", cpu_slots: int = 0, verbose_warnings: bool = False
+) -> str:
     """The instructions of all programs (`-d dis`)."""
     from pytrace.codegen.disassembler import disassemble
 
-    program = generate(script, cpu=cpu, verbose_warnings=verbose_warnings)
+    program = generate(script, cpu=cpu, cpu_slots=cpu_slots, verbose_warnings=verbose_warnings)
     return "\n".join(disassemble(spec) for spec in program.programs)

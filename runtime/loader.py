@@ -88,9 +88,11 @@ def create_map(kernel: Kernel, spec: MapSpec, config: Mapping[str, Any]) -> int:
     entries = spec.max_entries
     if spec.kind == "ringbuf" and not entries:
         entries = ring_size(kernel, config)
-    kind, name = abi.MAP_TYPES[spec.kind], spec.name.replace("@", "AT_")
+    kind, name, size = abi.MAP_TYPES[spec.kind], spec.name.replace("@", "AT_"), spec.value_size
+    if spec.kind == "cpu_slots":
+        size, entries = size * entries, 1
     try:
-        return kernel.map_create(kind, spec.key_size, spec.value_size, entries, spec.flags, name)
+        return kernel.map_create(kind, spec.key_size, size, entries, spec.flags, name)
     except OSError as error:
         what = f"Failed to create map '{spec.name}'"
         raise KernelError(what, error.errno or 0, advice=_map_advice(error, spec)) from None

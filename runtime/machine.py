@@ -264,6 +264,23 @@ class Machine:
     def feature(self, name: str) -> bool | None:
         return self.features.has(name)
 
+    def cpu_slots(self) -> int:
+        """How many slots a value per CPU needs in a plain array: the possible CPUs, up to a power of two.
+
+        0 where that does not pay: on many CPUs, and where the kernel does not turn the reading of the CPU's number into
+        two instructions (x86_64 and arm64 do since Linux 6.10).
+        """
+        path = "/sys/devices/system/cpu/possible"
+        self._note(identity.content(path))
+        try:
+            with open(path) as f:
+                last = int(f.read().strip().replace("-", ",").split(",")[-1])
+        except (OSError, ValueError):
+            return 0
+        if last >= 256 or os.uname().machine not in ("x86_64", "aarch64"):
+            return 0
+        return 1 << last.bit_length()
+
     def bpf_cpu(self) -> str:
         """LLVM's name of the instruction set to generate."""
         return "v4" if self.feature("cpu_v4") else "v3"

@@ -37,6 +37,8 @@ class MapReader:
         self.per_cpu = spec.kind in abi.PER_CPU_KINDS
         self.copies = cpus if self.per_cpu else 1
         self._stride = round8(spec.value_size) if self.per_cpu else spec.value_size
+        if spec.kind == "cpu_slots":
+            self.per_cpu, self.copies = True, spec.max_entries
         self._batches = True
 
     # ------------------------------------------------------------ raw elements

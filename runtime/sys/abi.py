@@ -40,6 +40,7 @@ LINK_DETACH = 34
 MAP_TYPES = {
     "hash": 1,
     "array": 2,
+    "cpu_slots": 2,
     "perf_event_array": 4,
     "percpu_hash": 5,
     "percpu_array": 6,

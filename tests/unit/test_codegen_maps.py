@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytrace import types
-from pytrace.codegen.map_storage import NO_PREALLOC, script_map_spec
+from pytrace import codegen, types
+from pytrace.codegen.map_storage import NO_PREALLOC, script_map_spec, with_cpu_slots
 from pytrace.program import Location
 from pytrace.types import Aggregate, String, Tuple
-from tests.unit.typed_nodes import COUNT, REGISTRY, map_symbol
+from tests.unit.typed_nodes import COUNT, REGISTRY, count, map_symbol, script
 
 WHERE = Location("stdin:1:1-2", "", "stdin", 1, 1)
 HIST = Aggregate("hist_t", "hist", True, (0,))
@@ -50,3 +50,19 @@ def test_memory_that_would_be_absurd_is_not_taken_in_advance() -> None:
     symbol = map_symbol("m", String(1024), String(1024))
     assert script_map_spec(symbol, REGISTRY, {"max_map_keys": 1_000_000}, WHERE).flags == NO_PREALLOC
     assert script_map_spec(symbol, REGISTRY, {"max_map_keys": 4096}, WHERE).flags == 0
+
+
+def test_slots_for_each_cpu_lie_on_cache_lines_of_their_own() -> None:
+    scalar = script_map_spec(map_symbol("c", None, COUNT), REGISTRY, {}, WHERE)
+    spec = with_cpu_slots(scalar, 4)
+    assert (spec.kind, spec.value_size, spec.max_entries, spec.storage) == ("cpu_slots", 64, 4, "aggregate_slot")
+    assert with_cpu_slots(scalar, 0) == scalar
+    keyed = script_map_spec(map_symbol("c", types.INT64, COUNT), REGISTRY, {}, WHERE)
+    assert with_cpu_slots(keyed, 4) == keyed
+
+
+@pytest.mark.parametrize("slots", [1, 2, 8, 64])
+def test_slots_need_no_look_up(slots: int) -> None:
+    symbol = map_symbol("c", None, COUNT)
+    text = codegen.disassemble(codegen.generate(script(count(symbol), maps=(symbol,)), cpu_slots=slots).programs[0])
+    assert "map_lookup_elem" not in text and "data @c" in text

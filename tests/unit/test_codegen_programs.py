@@ -12,8 +12,23 @@ from pytrace.diagnostics import InternalError
 from pytrace.program import Program
 from pytrace.sema import typed
 from tests.unit.typed_nodes import (
-    COUNT, SECOND_LINE, SPAN, assign, binary, convert, count, instance, integer, let, map_read, map_symbol, read,
-    script, scripts, string, variable,
+    COUNT,
+    SECOND_LINE,
+    SPAN,
+    assign,
+    binary,
+    convert,
+    count,
+    instance,
+    integer,
+    let,
+    map_read,
+    map_symbol,
+    read,
+    script,
+    scripts,
+    string,
+    variable,
 )  # fmt: skip
 
 
