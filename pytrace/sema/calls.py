@@ -219,8 +219,8 @@ def aggregate(
 ) -> tuple[Type, tuple[typed.Expr, ...]]:
     """The aggregate's type (UNKNOWN while open) and its arguments."""
     site = Site(el, row, node.span, node.args)
-    good = arguments(el, row, node.args, site)
-    site.final = el.final and good
+    arguments(el, row, node.args, site)  # what the row says about its literals comes before what kinds say
+    site.final = el.final
     if site.waiting:
         return UNKNOWN, ()
     t = row.type_rule(site)

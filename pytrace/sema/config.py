@@ -37,6 +37,12 @@ class Setting:
     doc: str
 
 
+def truth_of(word: str) -> bool | None:
+    """A word that means true or false, None for any other."""
+    word = word.lower()
+    return True if word in ("true", "1", "yes", "on") else False if word in ("false", "0", "no", "off") else None
+
+
 def _number(given: Given, default: Any) -> int:
     if isinstance(given, (bool, int)):
         return int(given)
@@ -51,7 +57,7 @@ def _number(given: Given, default: Any) -> int:
 def _flag(given: Given, default: Any) -> bool:
     if isinstance(given, (bool, int)):
         return bool(given)
-    found = {"true": True, "1": True, "false": False, "0": False}.get(given.lower())
+    found = truth_of(given)
     if found is None:
         raise SettingError("Invalid bool value: valid values are true, false, 1 or 0.")
     return found
@@ -107,7 +113,8 @@ def _stack_mode(given: Given, default: Any) -> str:
 def _unstable(given: Given, default: Any) -> str:
     if isinstance(given, (bool, int)):
         return "enable" if given else "error"
-    word = {"true": "enable", "1": "enable", "false": "error", "0": "error"}.get(given.lower(), given.lower())
+    meant = truth_of(given)
+    word = given.lower() if meant is None else "enable" if meant else "error"
     if word not in ("enable", "warn", "error"):
         raise SettingError("Invalid value for unstable config: valid values are enable, warn, and error.")
     return word

@@ -57,7 +57,7 @@ def diverges(registry: Registry, node: object) -> bool:
     """A call that ends the probe."""
     if isinstance(node, ast.Call):
         row = registry.function(node.name)
-        return row is not None and row.diverges
+        return row is not None and row.diverges and len(node.args) <= len(row.params)
     return False
 
 

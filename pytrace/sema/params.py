@@ -13,13 +13,11 @@ from pytrace.diagnostics import Diagnostics, UsageError
 from pytrace.grammar import ast
 from pytrace.registry import Registry
 from pytrace.sema import literals
+from pytrace.sema.config import truth_of
 from pytrace.sema.unit import Options, Unit
 from pytrace.sema.walk import descendants
 
 Value = int | str | bool
-
-_TRUE, _FALSE = ("true", "1"), ("false", "0")
-
 
 @dataclass(slots=True)
 class Declared:
@@ -105,9 +103,10 @@ def _given(option: Declared, named: dict[str, str | bool]) -> Value:
     text = word if isinstance(word, str) else "true"
     where = f"program command line option --{option.name}"
     if isinstance(option.default, bool):
-        if text.lower() not in _TRUE + _FALSE:
+        meant = truth_of(text)
+        if meant is None:
             raise UsageError(f"{where} expects a boolean (e.g. 'true') (value: {text})")
-        return text.lower() in _TRUE
+        return meant
     if isinstance(option.default, str):
         if word is True:
             raise UsageError(f"{where} expects a string (value: true)")

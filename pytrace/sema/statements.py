@@ -99,6 +99,8 @@ def _expression(el: Elaborator, node: ast.ExprStmt) -> list[typed.Stmt]:
     inner = node.expr
     if isinstance(inner, ast.If):
         return _if(el, inner)
+    if isinstance(inner, ast.Ternary) and inner.then is not None:
+        return _ternary(el, inner, inner.then)
     if isinstance(inner, ast.Block):
         if len(inner.statements) == 1 and inner.value is None and isinstance(inner.statements[0], ast.ExprStmt):
             el.block_span = node.span
@@ -108,6 +110,20 @@ def _expression(el: Elaborator, node: ast.ExprStmt) -> list[typed.Stmt]:
     if not isinstance(inner, ast.IncDec):
         el.discarded(value, span)
     return el.effect(value, node.span)
+
+
+def _ternary(el: Elaborator, node: ast.Ternary, then: ast.Expr) -> list[typed.Stmt]:
+    """`cond ? f() : g();` is an `if`."""
+    cond = condition(el, node.cond, node.span)
+    branches = []
+    for branch in (then, node.otherwise):
+        if isinstance(branch, ast.Ternary) and branch.then is not None:
+            branches.append(typed.Block(tuple(_ternary(el, branch, branch.then))))
+            continue
+        value = el.expr(branch)
+        el.discarded(value, branch.span)
+        branches.append(typed.Block(tuple(el.effect(value, branch.span))))
+    return [typed.If(span=node.span, cond=cond, then=branches[0], otherwise=branches[1])]
 
 
 def _block_statement(el: Elaborator, block: ast.Block, span: Span) -> list[typed.Stmt]:
@@ -187,10 +203,18 @@ def _assign(el: Elaborator, node: ast.Assign) -> list[typed.Stmt]:
     return _assign_map(el, node)
 
 
+def _operation(node: ast.Assign) -> Span:
+    """Where messages about the operation of a compound assignment point: from its operator on."""
+    text, start = node.span.source.text, node.target.span.end
+    while start < node.span.end and text[start].isspace():
+        start += 1
+    return Span(node.span.source, start, node.span.end, node.span.expanded_from)
+
+
 def _assign_variable(el: Elaborator, node: ast.Assign, target: ast.Variable) -> list[typed.Stmt]:
     if node.op != "=":
         left = el.expr(target)
-        value = binary(el, node.op[:-1], left, el.expr(node.value), node.span)
+        value = binary(el, node.op[:-1], left, el.expr(node.value), _operation(node))
     else:
         value = el.expr(node.value)
     symbol = el.lookup(target.name) or el.declare(node, target.name, target.span)
@@ -319,7 +343,7 @@ def _update_map(
     current: typed.Expr = typed.Current(type=t, span=node.target.span, space=symbol.space)
     if isinstance(t, Aggregate):
         current = typed.MapRead(type=t, span=node.target.span, map=symbol, key=key)
-    value = binary(el, node.op[:-1], current, el.expr(node.value), node.span)
+    value = binary(el, node.op[:-1], current, el.expr(node.value), _operation(node))
     final = _map_value(el, symbol, value, node)
     if final is None:
         return []

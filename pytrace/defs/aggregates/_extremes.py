@@ -50,6 +50,7 @@ def extreme(name: str, doc: str, operator: str) -> AggregateDef:
 
     return AggregateDef(
         name=name,
+        example=f"{name}(retval)",
         doc=doc,
         signatures=(f"@m = {name}(int n)", f"@m[key] = {name}(int n)"),
         params=(Param("n"),),

@@ -38,6 +38,7 @@ def _combine(t: Type, records: list[Any]) -> int:
 ROWS = (
     AggregateDef(
         name="avg",
+        example="avg(retval)",
         doc="Averages the values that it is given; integer division toward zero.",
         signatures=("@m = avg(int n)", "@m[key] = avg(int n)"),
         params=(Param("n"),),

@@ -57,6 +57,7 @@ def _combine(t: Type, buckets: list[Any]) -> Any:
 ROWS = (
     AggregateDef(
         name="hist",
+        example="hist(retval)",
         doc="Counts the values that it is given in buckets that are powers of two.",
         signatures=("@m = hist(int n[, const int bits])", "@m[key] = hist(int n[, const int bits])"),
         params=(Param("n", Kind.INT), Param("bits", Kind.INT_LITERAL, optional=True)),

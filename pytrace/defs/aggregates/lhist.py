@@ -84,6 +84,7 @@ def _combine(t: Type, buckets: list[Any]) -> Any:
 ROWS = (
     AggregateDef(
         name="lhist",
+        example="lhist(rand %10, 0, 10, 1)",
         doc="Counts the values that it is given in buckets of one width between two limits.",
         signatures=(
             "@m = lhist(int n, const int min, const int max, const int step)",

@@ -30,6 +30,7 @@ def _render(t: Type, value: Any, div: int) -> str:
 ROWS = (
     AggregateDef(
         name="stats",
+        example="stats(arg2)",
         doc="Keeps count, average and total of the values that it is given.",
         signatures=("@m = stats(int n)", "@m[key] = stats(int n)"),
         params=(Param("n"),),

@@ -21,6 +21,7 @@ def _lower(em: Lowering, record: Any, args: tuple[typed.Expr, ...], t: Type) -> 
 ROWS = (
     AggregateDef(
         name="sum",
+        example="sum(retval)",
         doc="Adds up the values that it is given.",
         signatures=("@m = sum(int n)", "@m[key] = sum(int n)"),
         params=(Param("n"),),

@@ -165,6 +165,7 @@ def _to_json(t: Type, value: Any, div: int) -> Any:
 ROWS = (
     AggregateDef(
         name="tseries",
+        example="tseries(rand %10, 10s, 1)",
         doc="Keeps the last value of each interval of time, or the average, largest, smallest or sum of them.",
         signatures=(
             "@m = tseries(int n, const uint64 interval_ns, const uint64 num_intervals[, const string agg])",
