@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # opcodes of bpf_insn (include/uapi/linux/bpf.h)
 _MOV64_IMM, _MOV64_REG, _MOV32_REG, _EXIT, _CALL, _LD_IMM64 = 0xB7, 0xBF, 0xBC, 0x95, 0x85, 0x18
+_KFUNC = 2  # BPF_PSEUDO_KFUNC_CALL
 _HELPERS = {
     "get_func_ip": (173, "kprobe"),
     "bpf_loop": (181, "kprobe"),
@@ -100,6 +101,29 @@ class Features:
             return not any(
                 text in log for text in ("invalid func ", "unknown func ", "program of this type cannot use helper")
             )
+        return True
+
+    def kfunc(self, name: str, program_type: str) -> bool | None:
+        """Whether programs of a type may call a kernel function: the verifier says so before it looks at arguments."""
+        from pytrace.runtime.btf import TYPEDEF
+
+        btf = self._btf()
+        found = btf.find_func_id(name, "vmlinux") if btf else None
+        if btf is None or found is None:
+            return False
+        attach_type, attach_to = "", 0
+        if program_type == "tracing":
+            traced = btf.find_func_id("btf_trace_sched_switch", "vmlinux", TYPEDEF)
+            attach_type, attach_to = "trace_raw_tp", traced[0] if traced else 0
+        load = ProgramLoad(
+            abi.PROGRAM_TYPES[program_type], insn(_CALL, src=_KFUNC, imm=found[0]) + _RETURN_ZERO, name="feature",
+            attach_type=abi.ATTACH_TYPES[attach_type], attach_btf_id=attach_to, log_level=1, log_size=4096,
+        )  # fmt: skip
+        try:
+            os.close(kernel.prog_load(load)[0])
+        except OSError as error:
+            log = str(getattr(error, "log", ""))
+            return "is not allowed" not in log if log else _verdict(error)
         return True
 
     def _tracing(self, function: str, attach_type: str) -> bool | None:
