@@ -203,6 +203,10 @@ class Target(Protocol):
         """The function that contains a virtual address."""
         ...
 
+    def probed_file(self, path: str) -> tuple[str, int]:
+        """(file, offset in it) behind a path: `archive!/member` lies in its archive, other paths are files at 0."""
+        ...
+
     def elf_offset(self, path: str, address: int) -> int | None:
         """The file offset of a virtual address, None outside every executable segment."""
         ...

@@ -77,6 +77,29 @@ def _is_probeable(path: str, unsafe: bool) -> bool:
     return kind == ET_DYN
 
 
+def archive_member(path: str) -> tuple[str, int, int] | None:
+    """(archive, offset, size) of `archive.zip!/lib/libx.so`, whose member must be stored uncompressed; None for a file.
+
+    Android maps libraries straight out of its packages; a uprobe there is one on the archive.
+    """
+    archive, inside, member = path.partition("!/")
+    if not inside:
+        return None
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(archive) as file:
+            info = file.getinfo(member)
+            if info.compress_type != 0:
+                return None
+    except (OSError, BadZipFile, KeyError):
+        return None
+    with open(archive, "rb") as raw:
+        raw.seek(info.header_offset)
+        name_length, extra_length = unpack_from("<HH", raw.read(30), 26)
+    return archive, info.header_offset + 30 + name_length + extra_length, info.file_size
+
+
 def library(name: str, pid: int | None) -> str | None:
     """The file of `libc`, `libssl.so.3`: what the process has mapped, else what the dynamic linker would take."""
     if not name.startswith("lib") or "/" in name or "*" in name:

@@ -14,6 +14,7 @@ from pytrace.target import Function
 
 if TYPE_CHECKING:
     from pytrace.runtime.dwarf_reader import Reader
+    from pytrace.types import Type
 
 _readers: dict[str, Reader | None] = {}
 
@@ -58,6 +59,12 @@ def function(path: str, name: str, folders: str = "") -> Function | None:
     """Parameters and result of a function; None without debug information for it."""
     reader = _reader(path, folders)
     return reader.function(name) if reader else None
+
+
+def type_named(path: str, name: str, tag: str, folders: str = "") -> Type | None:
+    """A type of the program; None without debug information for it."""
+    reader = _reader(path, folders)
+    return reader.type_named(name, tag) if reader else None
 
 
 def declarations(path: str, name: str, folders: str = "") -> list[str] | None:

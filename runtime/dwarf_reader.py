@@ -20,56 +20,23 @@ from pytrace.runtime.elf import ElfFile
 from pytrace.target import Function
 from pytrace.types import Bitfield, Field, StructLayout, Type
 
+# fmt: off
 # DW_TAG_* and DW_AT_* of the standard, section 7.5
 TAG_ARRAY, TAG_CLASS, TAG_ENUM, TAG_PARAMETER, TAG_MEMBER, TAG_POINTER, TAG_REFERENCE = 1, 2, 4, 5, 0xD, 0xF, 0x10
-TAG_STRUCT, TAG_SUBROUTINE, TAG_TYPEDEF, TAG_UNION, TAG_INHERITANCE, TAG_SUBRANGE, TAG_BASE = (
-    0x13,
-    0x15,
-    0x16,
-    0x17,
-    0x1C,
-    0x21,
-    0x24,
-)
-TAG_CONST, TAG_ENUMERATOR, TAG_SUBPROGRAM, TAG_VOLATILE, TAG_RESTRICT, TAG_NAMESPACE = (
-    0x26,
-    0x28,
-    0x2E,
-    0x35,
-    0x37,
-    0x39,
-)
+TAG_STRUCT, TAG_SUBROUTINE, TAG_TYPEDEF, TAG_UNION, TAG_INHERITANCE, TAG_SUBRANGE = 0x13, 0x15, 0x16, 0x17, 0x1C, 0x21
+TAG_BASE, TAG_CONST, TAG_SUBPROGRAM, TAG_VOLATILE, TAG_RESTRICT, TAG_NAMESPACE = 0x24, 0x26, 0x2E, 0x35, 0x37, 0x39
 TAG_RVALUE_REFERENCE, TAG_ATOMIC = 0x42, 0x47
-AT_LOCATION, AT_NAME, AT_BYTE_SIZE, AT_BIT_OFFSET, AT_BIT_SIZE, AT_STMT_LIST, AT_LOW_PC, AT_HIGH_PC = (
-    2,
-    3,
-    0xB,
-    0xC,
-    0xD,
-    0x10,
-    0x11,
-    0x12,
-)
-AT_CONST_VALUE, AT_UPPER_BOUND, AT_ABSTRACT_ORIGIN, AT_COUNT, AT_MEMBER_LOCATION, AT_DECLARATION = (
-    0x1C,
-    0x2F,
-    0x31,
-    0x37,
-    0x38,
-    0x3C,
-)
-AT_ENCODING, AT_EXTERNAL, AT_SPECIFICATION, AT_TYPE, AT_RANGES, AT_DATA_BIT_OFFSET, AT_LINKAGE_NAME = (
-    0x3E,
-    0x3F,
-    0x47,
-    0x49,
-    0x55,
-    0x6B,
-    0x6E,
-)
+AT_NAME, AT_BYTE_SIZE, AT_BIT_OFFSET, AT_BIT_SIZE, AT_LOW_PC, AT_COMP_DIR = 3, 0xB, 0xC, 0xD, 0x11, 0x1B
+AT_UPPER_BOUND, AT_ABSTRACT_ORIGIN, AT_COUNT, AT_MEMBER_LOCATION, AT_DECLARATION = 0x2F, 0x31, 0x37, 0x38, 0x3C
+AT_ENCODING, AT_EXTERNAL, AT_SPECIFICATION, AT_TYPE, AT_RANGES, AT_DATA_BIT_OFFSET = 0x3E, 0x3F, 0x47, 0x49, 0x55, 0x6B
+AT_LINKAGE_NAME, AT_DWO_NAME, AT_GNU_DWO_NAME = 0x6E, 0x76, 0x2130
+# fmt: on
 _QUALIFIERS = {TAG_CONST: "const", TAG_VOLATILE: "volatile", TAG_RESTRICT: "restrict", TAG_ATOMIC: "_Atomic"}
 _POINTERS = {TAG_POINTER: "*", TAG_REFERENCE: "&", TAG_RVALUE_REFERENCE: "&&"}
+ABBREVIATIONS, STRING_OFFSETS = 3, 6
+"""DW_SECT_* of a package's index."""
 _AGGREGATES = {TAG_STRUCT: "struct", TAG_CLASS: "struct", TAG_UNION: "union"}
+_NAMED = {**_AGGREGATES, TAG_ENUM: "enum", TAG_TYPEDEF: "typedef", TAG_BASE: "base"}
 
 
 @dataclass(slots=True)
@@ -108,17 +75,20 @@ class Unit:
 class Reader:
     """Debug information of one file."""
 
-    def __init__(self, elf: ElfFile) -> None:
+    def __init__(self, elf: ElfFile, suffix: str = "", packages: dict[int, dict[int, int]] | None = None) -> None:
+        """`suffix`: ".dwo" for a split file; `packages`: of a .dwp, by unit (see `dwarf_split`)."""
         self.elf = elf
+        self.suffix = suffix
+        self.packages = packages or {}
         self.info = self.section(".debug_info")
         self._abbreviation_tables: dict[int, dict[int, tuple[int, bool, list[tuple[int, int, int]]]]] = {}
         self._types: dict[int, Type] = {}
-        self.strings = forms.Strings(
-            *map(self.section, (".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr"))
-        )
+        self._splits: dict[str, Reader | None] = {}
+        names = (".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr")
+        self.strings = forms.Strings(*map(self.section, names))
 
     def section(self, name: str) -> bytes:
-        section = self.elf.section(name)
+        section = self.elf.section(name + self.suffix)
         return self.elf.bytes_of(section, decompress=True) if section else b""
 
     # units ------------------------------------------------------------------
@@ -146,8 +116,10 @@ class Reader:
         table = int.from_bytes(self.info[at : at + size], "little")
         at += size + (0 if version >= 5 else 1)
         at += {4: 8, 5: 8, 2: 8 + size, 6: 8 + size}.get(kind, 0)  # skeleton and type units have more in their header
-        unit = Unit(start, end, at, version, size, self._abbreviations(table))
-        unit.bases = {"str_offsets": 2 * size, "addr": 2 * size}
+        package = self.packages.get(start, {})
+        unit = Unit(start, end, at, version, size, self._abbreviations(table + package.get(ABBREVIATIONS, 0)))
+        header = 2 * size if version >= 5 else 0
+        unit.bases = {"str_offsets": header + package.get(STRING_OFFSETS, 0), "addr": header}
         root = self.entry(unit, at)
         if root is not None:
             unit.bases["str_offsets"] = root.number(0x72, unit.bases["str_offsets"])
@@ -251,9 +223,41 @@ class Reader:
             root = self.entry(unit, unit.first)
             if root is None:
                 continue
+            split = self._split(root)
+            if split is not None:
+                described = split.function(name)
+                if described is not None:
+                    return described
             found = self._find(unit, root, name)
             if found is not None:
                 return self._describe(unit, found, name)
+        return None
+
+    def _split(self, root: Entry) -> Reader | None:
+        """The reader of the file that holds the rest of a skeleton unit."""
+        name = root.text(AT_DWO_NAME) or root.text(AT_GNU_DWO_NAME)
+        if not name:
+            return None
+        if name not in self._splits:
+            from pytrace.runtime.dwarf_split import open_split
+
+            self._splits[name] = open_split(self.elf.path, name, root.text(AT_COMP_DIR))
+        return self._splits[name]
+
+    def type_named(self, name: str, tag: str = "") -> Type | None:
+        """The first definition of a struct, union, enum, typedef or basic type of that name; "" is any of them."""
+        wanted = {t for t, word in _NAMED.items() if word == tag or not tag}
+        for unit in self.units:
+            root = self.entry(unit, unit.first)
+            if root is None:
+                continue
+            split = self._split(root)
+            found = split.type_named(name, tag) if split else None
+            if found is not None:
+                return found
+            for entry in self.children(unit, root):
+                if entry.tag in wanted and entry.text(AT_NAME) == name and AT_DECLARATION not in entry.attributes:
+                    return self.type(entry.offset)
         return None
 
     def _candidates(self, name: str) -> list[Unit]:

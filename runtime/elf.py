@@ -26,7 +26,7 @@ _STT_OBJECT, _STT_FUNC, _STT_GNU_IFUNC = 1, 2, 10
 FUNCTIONS = frozenset((_STT_FUNC, _STT_GNU_IFUNC))
 FUNCTIONS_AND_OBJECTS = FUNCTIONS | {_STT_OBJECT}
 ET_EXEC, ET_DYN = 2, 3
-DEBUG_DIRECTORIES = ("/usr/lib/debug",)
+_DEBUG_PLACES = ":.debug:/usr/lib/debug"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,17 @@ class ElfError(Exception):
 class ElfFile:
     """A mapped ELF file.  Raises ElfError, OSError."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, content: bytes | None = None) -> None:
+        """`content`: the file's bytes when it is not a file of its own (a member of an archive)."""
         self.path = path
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size < 64:
-                raise ElfError("too short for an ELF file")
-            self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.data: mmap.mmap | bytes
+        if content is not None:
+            self.data = content
+        else:
+            with open(path, "rb") as file:
+                if os.fstat(file.fileno()).st_size < 64:
+                    raise ElfError("too short for an ELF file")
+                self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             if self.data[:6] != b"\x7fELF\x02\x01":
                 raise ElfError("not a 64-bit little-endian ELF file")
@@ -196,33 +201,37 @@ def elf_type(path: str) -> int | None:
 
 
 def debug_file(elf: ElfFile, folders: str = "") -> ElfFile | None:
-    """The separate file with what was stripped off: by build id, then by .gnu_debuglink (GDB's rules).
+    """The separate file with what was stripped off: by build id, by .gnu_debuglink, or NAME.debug (as libdwfl).
 
-    `folders`: more places to look in, separated by colons; a leading `+` (check the CRC) is accepted.
+    `folders`: where to look first, separated by colons: "" is the program's own folder, a relative one
+    is below it, an absolute one the root of a tree like it; a leading `+` or `-` (check the CRC or not) is accepted.
     """
-    places = (*(f for f in folders.lstrip("+").split(":") if f.startswith("/")), *DEBUG_DIRECTORIES)
-    for path in _debug_paths(elf, places):
-        if os.path.isfile(path):
+    build_id = elf.build_id()
+    for path in dict.fromkeys(_debug_paths(elf, build_id, [*_listed(folders), *_listed(_DEBUG_PLACES)])):
+        if os.path.isfile(path) and not os.path.samefile(path, elf.path):
             try:
-                return ElfFile(path)
+                found = ElfFile(path)
             except (ElfError, OSError):
                 continue
+            if not build_id or found.build_id() in ("", build_id):
+                return found
     return None
 
 
-def _debug_paths(elf: ElfFile, places: tuple[str, ...]) -> Iterator[str]:
-    build_id = elf.build_id()
+def _listed(folders: str) -> list[str]:
+    return [f.lstrip("+-") for f in folders.split(":")] if folders else []
+
+
+def _debug_paths(elf: ElfFile, build_id: str, places: list[str]) -> Iterator[str]:
     if build_id:
-        for directory in places:
-            yield f"{directory}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+        for place in places:
+            if place.startswith("/"):
+                yield f"{place}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
     link = elf.section(".gnu_debuglink")
-    if link is not None:
-        name = elf.bytes_of(link).split(b"\0", 1)[0].decode("latin-1")
-        folder = os.path.dirname(os.path.realpath(elf.path))
-        if name:
-            candidates = [
-                f"{folder}/{name}",
-                f"{folder}/.debug/{name}",
-                *(f"{d}{folder}/{name}" for d in places),
-            ]
-            yield from (c for c in candidates if os.path.realpath(c) != os.path.realpath(elf.path))
+    linked = elf.bytes_of(link).split(b"\0", 1)[0].decode("latin-1") if link else ""
+    folder = os.path.dirname(os.path.realpath(elf.path))
+    for name in filter(None, (linked, os.path.basename(elf.path) + ".debug")):
+        for place in places:
+            yield f"{place}{folder}/{name}" if place.startswith("/") else os.path.join(folder, place, name)
+            if place.startswith("/"):
+                yield f"{place}/{name}"

@@ -43,6 +43,7 @@ class Machine:
         self._functions: dict[str, list[ElfSymbol]] = {}
         self._formats: dict[tuple[str, str], TracepointFormat | None] = {}
         self._raw: dict[tuple[str, str], Function | None] = {}
+        self._kfuncs: dict[tuple[str, str], bool] = {}
         self._format_paths: dict[str, None] = {}
 
     @staticmethod
@@ -56,7 +57,7 @@ class Machine:
         self._identities[item] = None
 
     def fingerprint(self) -> tuple[str, ...]:
-        """Formats by what they say; if they are many, by the modules that are loaded: reading them all costs too much."""
+        """Formats by what they say; if they are many, by the modules that are loaded, since reading all is slow."""
         many = len(self._format_paths) > _MOST_FORMATS
         formats = [identity.listing("/sys/module")] if many else map(identity.content, self._format_paths)
         return (*dict.fromkeys((*self._identities, *formats)),)
@@ -76,11 +77,15 @@ class Machine:
         return self.btf is not None
 
     def type_named(self, name: str, tag: str = "") -> Type | None:
-        if self.btf is None:
-            return None
-        found = self.btf.type_named(name, tag)
-        if found is None or self.btf.module_names():
+        """A kernel type, else one of the programs that have been looked at (for casts in uprobes)."""
+        found = self.btf.type_named(name, tag) if self.btf else None
+        if self.btf and (found is None or self.btf.module_names()):
             self._note_modules()
+        if found is None and self._elf:
+            from pytrace.runtime import dwarf
+
+            of_programs = (dwarf.type_named(path, name, tag, self._debuginfo) for path in self._elf)
+            return next((t for t in of_programs if t is not None), None)
         return found
 
     def enumerator(self, name: str) -> tuple[Enum, int] | None:
@@ -154,10 +159,11 @@ class Machine:
         return self.btf.function_names() if self.btf else ()
 
     def kfunc_allowed(self, name: str, program_type: str) -> bool:
-        """Whether the kernel has function `name` and lets such programs call it, as far as it can be told."""
-        if self.btf is None or self.btf.find_func_id(name, "vmlinux") is None:
-            return False
-        return program_type in ("tracing", "lsm", "syscall")
+        """Whether the kernel has function `name` and lets such programs call it."""
+        key = (name, program_type)
+        if key not in self._kfuncs:
+            self._kfuncs[key] = self.features.kfunc(name, program_type) is True
+        return self._kfuncs[key]
 
     def modules(self) -> Iterable[str]:
         try:
@@ -312,22 +318,27 @@ class Machine:
         from pytrace.runtime import elf
 
         if path not in self._elf:
-            self._note(identity.file(path))
+            member = binaries.archive_member(path)
+            self._note(identity.file(member[0] if member else path))
             try:
-                self._elf[path] = elf.ElfFile(path)
+                self._elf[path] = elf.ElfFile(path, _read_at(*member) if member else None)
             except (elf.ElfError, OSError):
                 self._elf[path] = None
         found = self._elf[path]
         if found is not None:
             yield found
             if found.section(".symtab") is None:
-                debug = elf.debug_file(found)
+                debug = elf.debug_file(found, self._debuginfo)
                 if debug is not None:
                     yield debug
 
     def elf_loadable(self, path: str) -> bool:
         """Whether it is an ELF file that we can read."""
         return any(True for _ in self._open(path))
+
+    def probed_file(self, path: str) -> tuple[str, int]:
+        member = binaries.archive_member(path)
+        return (member[0], member[1]) if member else (path, 0)
 
     def elf_offset(self, path: str, address: int) -> int | None:
         """The file offset of a virtual address, None outside every executable segment."""
@@ -364,9 +375,9 @@ class Machine:
         """Whether an instruction begins `offset` bytes into a function; None: could not tell."""
         from pytrace.runtime.x86 import boundary
 
-        with open(path, "rb") as file:
-            file.seek(symbol.offset)
-            return boundary(file.read(offset + 16), offset)
+        for file in self._open(path):
+            return boundary(file.data[symbol.offset : symbol.offset + offset + 16], offset)
+        return None
 
     def demangle(self, name: str) -> str:
         """The C++ name of a mangled one, "" if it is none."""
@@ -402,3 +413,9 @@ class Machine:
         from pytrace.runtime import dwarf
 
         return dwarf.line_address(path, file, line, column, self._debuginfo)
+
+
+def _read_at(path: str, offset: int, size: int) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return file.read(size)

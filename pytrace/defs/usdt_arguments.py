@@ -104,7 +104,8 @@ def lower(em: Lowering, argument: Argument, span: Span) -> Any:
     """The argument's value widened to 64 bits; 0 for one that cannot be read."""
     value_type = types.Int(8 * argument.size, argument.signed)
     if argument.kind == "constant":
-        return em.const(argument.offset & (1 << 64) - 1)
+        value = em.const(argument.offset & (1 << 8 * argument.size) - 1, 8 * argument.size)
+        return em.extend(value, value_type)
     if argument.kind == "register":
         word = em.load(em.ctx, types.UINT64, argument.base)
         if argument.shift:

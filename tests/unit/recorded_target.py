@@ -209,6 +209,9 @@ class RecordedTarget:
     def elf_symbol_at(self, path: str, address: int) -> ElfSymbol | None:
         return next((s for s in self.files[path] if s.address <= address < s.address + s.size), None)
 
+    def probed_file(self, path: str) -> tuple[str, int]:
+        return path, 0
+
     def elf_offset(self, path: str, address: int) -> int | None:
         return address
 

@@ -184,7 +184,8 @@ def without_parameters(demangled: str) -> str:
 def _multi(site: AttachSite, pattern: Pattern, symbols: list[ElfSymbol]) -> AttachPoint:
     """All `symbols` of one file through one link."""
     by_offset = {s.offset: s for s in symbols}  # two names for one place attach once
-    places = tuple(sorted((s.name, s.offset) for s in by_offset.values()))
+    base = site.target.probed_file(pattern.target)[1]
+    places = tuple(sorted((s.name, s.offset + base) for s in by_offset.values()))
     params = {**_params(site, pattern), "multi": True, "functions": places}
     return AttachPoint(
         pattern.provider,
@@ -266,7 +267,7 @@ def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) 
 
 def _params(site: AttachSite, pattern: Pattern) -> dict[str, Any]:
     return {
-        "path": pattern.target,
+        "path": site.target.probed_file(pattern.target)[0],
         "return": pattern.provider is URETPROBE,
         "function": pattern.function,
         "multi": False,
@@ -276,7 +277,8 @@ def _params(site: AttachSite, pattern: Pattern) -> dict[str, Any]:
 
 def _place(site: AttachSite, pattern: Pattern, offset: int, problem: str) -> AttachPoint:
     """An attach point at a file offset."""
-    params = {**_params(site, pattern), "offset": offset, "problem": problem}
+    base = site.target.probed_file(pattern.target)[1]
+    params = {**_params(site, pattern), "offset": offset + base, "problem": problem}
     retval = types.UINT64 if pattern.provider is URETPROBE else None
     return AttachPoint(pattern.provider, pattern.name, site.span, params, retval=retval, program_type="kprobe")
 

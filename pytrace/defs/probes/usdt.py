@@ -81,13 +81,14 @@ def _points(site: AttachSite, path: str, notes: list[UsdtNote]) -> list[AttachPo
     for note in notes:
         arguments = _arguments(site, path, note)
         groups.setdefault((arguments, 0 if multi else note.location), []).append(note)
+    file, base = site.target.probed_file(path)
     points: list[AttachPoint] = []
     for (arguments, _), places in groups.items():
         note = places[0]
         name = f"usdt:{path}:{note.provider}:{note.name}"
         params = {
-            "path": path,
-            "places": tuple((n.location, n.semaphore) for n in places),
+            "path": file,
+            "places": tuple((n.location + base, n.semaphore + base if n.semaphore else 0) for n in places),
             "multi": multi,
             "arguments": arguments,
             "first": not points,
