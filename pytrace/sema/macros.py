@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytrace.diagnostics import Context, Diagnostics
+from pytrace.diagnostics import Context, Diagnostics, ScriptError
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Registry
 from pytrace.sema.calls import parameters
@@ -23,6 +23,8 @@ _TYPE_ARGUMENT = (
     "When used as a call argument, `typeof` builtin only valid for macro calls that are expecting a type parameter"
 )
 
+_MOST_PLACES = 200_000
+"""Spans that expansion may make in all: macros that use each other twice grow without bound."""
 
 _TYPES_IN = (ast.Cast, ast.Let, ast.SizeOf, ast.OffsetOf, ast.TypeInfo)
 """Expressions and statements in which a type may stand."""
@@ -80,6 +82,18 @@ class MacroTable:
         self.registry = registry
         self.diagnostics = diagnostics
         self.by_name: dict[str, list[ast.Macro]] = {}
+        self._made = 0
+
+    def place(self, own: Span, use: Span) -> Span:
+        """The span of one more expanded node.  Raises ScriptError when there are too many."""
+        link: Span | None = own
+        while link is not None:
+            self._made += 1
+            link = link.expanded_from
+        if self._made > _MOST_PLACES:
+            self.diagnostics.error("Macros expand to too much code", use)
+            raise ScriptError(self.diagnostics)
+        return _chained(own, use)
 
     def add(self, macro: ast.Macro) -> None:
         earlier = self.exact(macro.name, macro.params)
@@ -210,7 +224,7 @@ class Expander:
 
     def _placed(self, passed: Argument, span: Span) -> Any:
         """A copy of an argument for one use: its own place, expanded from the use."""
-        placed = copy(passed, lambda own: _chained(own, span))
+        placed = copy(passed, lambda own: self.macros.place(own, span))
         return Expander(self.macros, self.stack).visit(placed)
 
     def _call(self, node: ast.Call) -> Any:
@@ -227,7 +241,7 @@ class Expander:
             self._error(f"Recursive macro call detected. Call chain: {' > '.join(chain)}", node.span)
             return node
         stack = (*self.stack, macro)
-        body = copy(macro.body, lambda own: _chained(own, node.span))
+        body = copy(macro.body, lambda own: self.macros.place(own, node.span))
         return Expander(self.macros, stack, _bind(macro, args, node.span, len(stack))).visit(body)
 
     def _no_match(self, node: ast.Expr, name: str, args: tuple[Argument, ...]) -> None:

@@ -107,6 +107,7 @@ class Analysis:
         expanded = attach.expand_probes(
             found, self.registry, attach_options, self.diagnostics, wants_separate=separate
         )
+        attach.check_probe_limit((p for e in expanded for p in e.attach_points), self.config, self.diagnostics)
         units = instances.subprograms(script)
         return units + instances.probes(expanded, len(units))
 
