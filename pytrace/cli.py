@@ -99,13 +99,15 @@ def _act(inv: Invocation) -> int:
     source = driver.read_source(inv.script, inv.file)
     if inv.options.mode == "format":
         return driver.format_script(source, inv.options)
-    if inv.options.format not in ("text", "json"):
+    if inv.options.format not in ("", "text", "json"):
         raise UsageError(f"Invalid output format \"{inv.options.format}\"\nValid formats: 'text', 'json'")
     driver.check_privileges()
     inv.options.pid = driver.checked_pid(inv.pid_text)
     inv.options.dwarf_pids = tuple(p for p in map(driver.checked_pid, inv.dwarf_pid_texts) if p is not None)
     if inv.action == "list":
         return driver.list_script(source, inv.options)
+    if inv.options.aot:
+        raise UsageError("--aot: writing a stand-alone executable is not built yet")
     return driver.main(source, inv.options)
 
 

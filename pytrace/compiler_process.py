@@ -18,6 +18,7 @@ from contextlib import suppress
 
 from pytrace.diagnostics import InternalError, PytraceError
 from pytrace.program import Program
+from pytrace.runtime.sys import kernel
 
 
 class CompilerEnded(PytraceError):
@@ -33,6 +34,7 @@ def run(build: Callable[[Callable[[Program], None]], None], meanwhile: Callable[
     child = os.fork()
     if child == 0:
         os.close(reader)
+        kernel.die_with_parent(signal.SIGKILL)
         build(lambda program: _deliver(writer, program))
         os._exit(0)
     os.close(writer)
@@ -64,5 +66,6 @@ def _reap(child: int) -> None:
 
 def _deliver(writer: int, program: Program) -> None:
     """Send the Program; what the child does afterwards (filling the cache) keeps nobody waiting."""
+    kernel.die_with_parent(0)
     with open(writer, "wb") as pipe:
         marshal.dump(program.to_plain(), pipe)
