@@ -14,7 +14,7 @@ Enum                  EnumValue, an int that knows its name
 String                bytes up to the NUL; as long as the capacity when it was cut off (spec 02 §4)
 Buffer                bytes, its real length
 Array, Tuple          tuple
-Record, Struct        StructValue: names and values in the order of declaration
+Record, Struct        StructValue: names and values in the order of declaration, anonymous members opened
 Stack                 StackValue
 ksym_t                int, the address
 usym_t                UserAddress
@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from struct import Struct as Packed
 from struct import error as PackedError
 from typing import Any
@@ -255,9 +256,20 @@ def _named(names: tuple[str, ...], values: Decoder) -> Decoder:
     return lambda data: StructValue(names, values(data))
 
 
+def members(t: types.Struct) -> tuple[types.Field, ...]:
+    """The members of a struct or union as a value has them: those of anonymous ones in their place."""
+    found: list[types.Field] = []
+    for f in t.layout.fields:
+        if not f.name and isinstance(f.type, types.Struct):
+            found += [replace(inner, offset=f.offset + inner.offset) for inner in members(f.type)]
+        else:
+            found.append(f)
+    return tuple(found)
+
+
 def _struct(t: types.Struct, at: int) -> Decoder:
     names, parts = [], []
-    for f in t.layout.fields:
+    for f in members(t):
         names.append(f.name)
         if f.bitfield is not None:
             parts.append(_bitfield(f, at + f.offset))

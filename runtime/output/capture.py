@@ -181,7 +181,7 @@ class CaptureOutput(Output):
             case types.Record():
                 return _struct([self._plain(e) for e in t.elements])
             case types.Struct():
-                return _struct([self._plain(f.type) for f in t.layout.fields])
+                return _struct([self._plain(f.type) for f in values.members(t)])
         return self.renderer.form(t)
 
 

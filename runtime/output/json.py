@@ -91,7 +91,7 @@ class JsonOutput(Output):
             entry = self._element(contents, contents.entries[0][1])
         else:
             key = self.renderer.form(contents.key_type)
-            entry = {map_key(key(k)): self._element(contents, v) for k, v in contents.entries}
+            entry = Pairs((map_key(key(k)), self._element(contents, v)) for k, v in contents.entries)
         self.line(contents.json_type, {contents.name: entry})
 
     def _element(self, contents: MapContents, value: Any) -> Any:
@@ -161,7 +161,7 @@ class JsonOutput(Output):
             case types.Record():
                 return _pairs([self.plain(e) for e in t.elements])
             case types.Struct():
-                return _pairs([self.plain(f.type) for f in t.layout.fields])
+                return _pairs([self.plain(f.type) for f in values.members(t)])
             case types.NoneType() | types.VoidType():
                 return lambda v: None
         return self.renderer.form(t)

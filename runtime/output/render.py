@@ -87,7 +87,7 @@ class Renderer:
             case types.Record():
                 return _struct(tuple(self.form(e, plus) for e in t.elements))
             case types.Struct():
-                return _struct(tuple(self.form(f.type, plus) for f in t.layout.fields))
+                return _struct(tuple(self.form(f.type, plus) for f in values.members(t)))
             case types.Stack():
                 return lambda v: self.symbols.stack(v, t.mode)
             case types.Opaque():

@@ -121,6 +121,14 @@ def test_struct_with_bit_fields_and_union() -> None:
         _ = found.missing
 
 
+def test_anonymous_members_are_opened() -> None:
+    inner = Struct("union", "", StructLayout(4, 4, (Field("u", INT32, 0), Field("v", INT8, 0))))
+    outer = Struct("struct", "", StructLayout(8, 4, (Field("", inner, 0), Field("w", INT16, 4))))
+    t = Struct("struct", "o", StructLayout(12, 4, (Field("a", INT32, 0), Field("", outer, 4))))
+    found = values.decode(t, struct.pack("<iih2x", 1, 0x102, 3))
+    assert list(found) == [("a", 1), ("u", 0x102), ("v", 2), ("w", 3)]
+
+
 def test_record() -> None:
     found = values.decode(Record(("a", "b"), (INT8, String(3))), b"\x05xy\0")
     assert (found.a, found.b, len(found)) == (5, b"xy", 2)
