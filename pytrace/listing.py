@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace.diagnostics import Diagnostics
 from pytrace.registry import AttachPoint, ProbeDef, Registry
-from pytrace.target import has_wildcard, matcher
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.grammar import ast

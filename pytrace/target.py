@@ -8,7 +8,7 @@ asked is noted, and its answer's identity goes into the cache key (`fingerprint`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,33 +58,6 @@ class UsdtNote:
     location: int
     semaphore: int
     arguments: str
-
-
-def has_wildcard(text: str) -> bool:
-    """Whether an attach point's part is a pattern.  `[…]` counts as one and yet matches only itself (spec 03 §1)."""
-    return "*" in text or ("[" in text and "]" in text)
-
-
-def matcher(pattern: str) -> Callable[[str], bool]:
-    """A test for `pattern`, in which only `*` is special; the empty pattern matches everything."""
-    if "*" not in pattern:
-        return pattern.__eq__ if pattern else lambda text: True
-    first, *middle = pattern.split("*")
-    last = middle.pop()
-    middle = [token for token in middle if token]
-
-    def matches(text: str) -> bool:
-        if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
-            return False
-        at, end = len(first), len(text) - len(last)
-        for token in middle:
-            at = text.find(token, at, end)
-            if at < 0:
-                return False
-            at += len(token)
-        return True
-
-    return matches
 
 
 class Target(Protocol):
@@ -246,4 +219,4 @@ class Target(Protocol):
         ...
 
 
-__all__ = ["ElfSymbol", "Function", "Struct", "Target", "TracepointFormat", "UsdtNote", "has_wildcard", "matcher"]
+__all__ = ["ElfSymbol", "Function", "Struct", "Target", "TracepointFormat", "UsdtNote"]

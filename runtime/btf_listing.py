@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytrace.runtime.btf import ENUM, ENUM64, STRUCT, UNION, Btf, BtfObject
-from pytrace.target import matcher
+from pytrace.wildcard import matcher
 
 _TAGS = {STRUCT: "struct ", UNION: "union ", ENUM: "enum ", ENUM64: "enum "}
 

@@ -29,6 +29,7 @@ _HELPERS = {
     "get_tai_ns": (208, "kprobe"),
     "for_each_map_elem": (164, "kprobe"),
     "get_attach_cookie": (174, "kprobe"),
+    "get_current_task_btf": (158, "kprobe"),
 }
 """Feature -> (number of the helper, a program type that may call it)."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytrace.diagnostics import Context, Diagnostics, UsageError
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef, Registry
 from pytrace.source import Span
-from pytrace.target import has_wildcard, matcher
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.grammar import ast

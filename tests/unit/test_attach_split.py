@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytrace.sema.attach import AttachTextError, split
-from pytrace.target import has_wildcard, matcher
+from pytrace.wildcard import has_wildcard, matcher
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytrace.defs.attach_parts import as_signed, count_error, number
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.target import Target, has_wildcard, matcher
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
+    from pytrace.target import Target
 
 
 class Event(NamedTuple):

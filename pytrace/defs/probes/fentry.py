@@ -15,11 +15,12 @@ from pytrace.defs.attach_parts import unsigned
 from pytrace.defs.probes.rawtracepoint import lower_context_arg, lower_context_word, register_args
 from pytrace.defs.registers import ARGUMENTS
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
-from pytrace.target import Function, Target, has_wildcard, matcher
 from pytrace.types import Space, Type
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
+    from pytrace.target import Function, Target
 
 
 def _parse_fentry(site: AttachSite, parts: list[str]) -> Pattern | None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.target import has_wildcard, matcher
 from pytrace.types import Space
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec

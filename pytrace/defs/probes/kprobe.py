@@ -17,11 +17,12 @@ from pytrace.defs import registers
 from pytrace.defs.attach_parts import count_error, function_or_address
 from pytrace.defs.probes.uprobe import lower_register_argument, lower_result
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.target import Function, Target, has_wildcard, matcher
 from pytrace.types import Space
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
+    from pytrace.target import Function, Target
 
 
 def _parse_kprobe(site: AttachSite, parts: list[str]) -> Pattern | None:

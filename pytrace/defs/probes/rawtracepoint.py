@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from pytrace import types
 from pytrace.defs.attach_parts import count_error
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
-from pytrace.target import Function, Target, has_wildcard, matcher
 from pytrace.types import Field, Space, Struct, StructLayout, Type
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
     from pytrace.sema import typed
+    from pytrace.target import Function, Target
 
 MAX_ARGUMENTS = 12
 """MAX_BPF_FUNC_ARGS of linux/bpf.h."""

@@ -8,10 +8,13 @@ XDP program's "aborted", so the value has no other meaning here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from pytrace.defs.attach_parts import count_error
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.target import Target
+
+if TYPE_CHECKING:
+    from pytrace.target import Target
 
 
 def _parse(name: str) -> Callable[[AttachSite, list[str]], Pattern | None]:

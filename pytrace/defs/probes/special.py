@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytrace.defs.attach_parts import count_error
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.target import Target, matcher
+from pytrace.wildcard import matcher
+
+if TYPE_CHECKING:
+    from pytrace.target import Target
 
 _SIGNALS = ("SIGUSR1",)
 

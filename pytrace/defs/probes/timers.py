@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.attach_parts import as_signed, count_error, number
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.target import Target, has_wildcard, matcher
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
+    from pytrace.target import Target
 
 _UNITS = {"hz": 0, "ms": 10**6, "s": 10**9, "us": 10**3}
 """Unit to nanoseconds; `hz` is a frequency."""

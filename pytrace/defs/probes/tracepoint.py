@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from pytrace import types
 from pytrace.defs.attach_parts import count_error
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
-from pytrace.target import Target, has_wildcard, matcher
 from pytrace.types import Space, Struct, StructLayout, UnprintableStruct
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
     from pytrace.sema import typed
+    from pytrace.target import Target
 
 _COPY_LIMIT = 256
 """Bytes up to which a field is copied by loads and stores; above, one helper call is cheaper."""

@@ -16,12 +16,13 @@ from pytrace import types
 from pytrace.defs import registers
 from pytrace.defs.attach_parts import count_error, function_or_address, number
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
-from pytrace.target import ElfSymbol, Target, has_wildcard, matcher
 from pytrace.types import Field, Space, Struct, StructLayout, Type
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
     from pytrace.sema import typed
+    from pytrace.target import ElfSymbol, Target
 
 _LANGUAGES = ("cpp",)
 _UNSAFE_HINT = (

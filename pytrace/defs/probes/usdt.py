@@ -15,11 +15,12 @@ from pytrace.defs import usdt_arguments
 from pytrace.defs.attach_parts import count_error
 from pytrace.defs.probes.uprobe import resolve_target
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
-from pytrace.target import UsdtNote, has_wildcard, matcher
 from pytrace.types import Space, Struct
+from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
+    from pytrace.target import UsdtNote
 
 _MAX_ARGUMENTS = 255
 
