@@ -103,7 +103,9 @@ def _act(inv: Invocation) -> int:
         raise UsageError(f"Invalid output format \"{inv.options.format}\"\nValid formats: 'text', 'json'")
     driver.check_privileges()
     inv.options.pid = driver.checked_pid(inv.pid_text)
-    inv.options.dwarf_pids = tuple(p for p in map(driver.checked_pid, inv.dwarf_pid_texts) if p is not None)
+    inv.options.dwarf_pids = tuple(
+        p for t in inv.dwarf_pid_texts if (p := driver.checked_pid(t, alive=False)) is not None
+    )
     if inv.action == "list":
         return driver.list_script(source, inv.options)
     if inv.options.aot:

@@ -408,13 +408,16 @@ def _unsigned(text: str) -> int:
     return -value % 2**64 if found[1] == "-" else value
 
 
-def checked_pid(text: str) -> int | None:
-    """The PID of -p, which must name a live process.  Raises UsageError as the reference words it."""
+def checked_pid(text: str, *, alive: bool = True) -> int | None:
+    """The PID of -p, which must name a live process (that of --dwarf-pid need not).  Raises UsageError as the reference
+    words it."""
     if not text:
         return None
     pid = _unsigned(text)
     if pid > _HIGHEST_PID:
         raise UsageError(f"Pid out of range: {pid}")
+    if not alive:
+        return pid
     try:
         os.close(os.pidfd_open(pid))
     except OSError as error:

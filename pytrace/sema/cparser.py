@@ -267,6 +267,8 @@ class CParser:
             if self.take(":"):
                 bits, self.at = evaluate(self.tokens, self.place(), self.primary, self.at)
             self.attributes(own)
+            if name and any(member.name == name for member in members):
+                raise CError(self.place(), f"duplicate member '{name}'")
             members.append(Member(name, *self._sized(declared), bits, own.packed, own.align))
             if self.take(","):
                 continue

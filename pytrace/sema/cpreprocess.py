@@ -135,13 +135,17 @@ class Preprocessor:
         """The tokens of `text` with directives obeyed and macros expanded."""
         pending: list[Token] = []
         taken: list[list[bool]] = []  # one [now, ever, outer] for each open #if
+        opened: list[Token] = []
         for line in tokenize(text, file):
             if line and line[0].text == "#":
                 yield from self._expanded(pending)
                 pending = []
                 yield from self._directive(line, taken, file)
+                opened = [*opened, line[1]][: len(taken)] if len(line) > 1 else opened
             elif not taken or taken[-1][0]:
                 pending += line
+        if taken:
+            raise CError(opened[-1].place, "unterminated conditional directive")
         yield from self._expanded(pending)
 
     # directives -----------------------------------------------------------

@@ -170,6 +170,8 @@ def declare_maps(inference: Inference, script: ast.Script) -> None:
         if item.kind not in inference.registry.maps:
             hint = f"Valid map types: {', '.join(sorted(inference.registry.maps, key=_kind_order))}"
             inference.report.error(CHECK, f"Invalid bpf map type: {item.kind}", item.span, hints=(hint,))
+        elif not item.max_entries:
+            inference.report.error(CHECK, f"A map has at least one entry: @{item.map.name}", item.span)
 
 
 def _kind_order(name: str) -> tuple[int, str]:
