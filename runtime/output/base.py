@@ -124,11 +124,20 @@ class Output:
             self.drain()
 
     def drain(self) -> None:
-        """Write all that is pending.  Raises BrokenPipeError when nobody reads any more."""
-        if self._pending:
-            data = b"".join(self._pending)
-            self._pending.clear()
+        """Write all that is pending.  Raises BrokenPipeError when nobody reads any more, MachineError when it cannot be
+        written (a full disk)."""
+        if not self._pending:
+            return
+        data = b"".join(self._pending)
+        self._pending.clear()
+        try:
             write_all(self._fd, data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from pytrace.diagnostics import MachineError
+
+            raise MachineError(f"Failed to write output: {error.strerror}", exit_status=1) from None
 
     def error_text(self, text: str) -> None:
         """Text for stderr, behind what was printed before it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytrace.diagnostics import UsageError
+from pytrace.diagnostics import MachineError, UsageError
 from pytrace.program import Location, Program
 from pytrace.runtime.output import open_output
 from pytrace.runtime.output.errors import RUNTIME_TEXTS, helper_message
@@ -140,6 +140,11 @@ def test_file_and_buffering(tmp_path: Path) -> None:
 def test_file_that_cannot_be_opened() -> None:
     with pytest.raises(UsageError, match='Failed to open output file: "/nonexistent/x": No such file or directory'):
         open_output(options(output="/nonexistent/x"))
+
+
+def test_what_cannot_be_written() -> None:
+    with pytest.raises(MachineError, match="Failed to write output: No space left on device"):
+        open_output(options(output="/dev/full", buffering="none")).write(b"x")
 
 
 def test_stderr_comes_after_what_was_printed_before() -> None:
