@@ -251,6 +251,9 @@ class Emitter:
     def map(self, symbol: typed.MapSymbol) -> Any:
         return self.module.map_handle(self.module.map_spec(symbol).name)
 
+    def map_named(self, name: str) -> typed.MapSymbol | None:
+        return next((m for m in self.module.script.maps if m.name == name), None)
+
     def lookup(self, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
         return maps.lookup(self, symbol, key)
 

@@ -241,6 +241,10 @@ class Lowering(Protocol):
         """Call BPF helper `name` (bpf.h without `bpf_`); i64 result."""
         ...
 
+    def helper_pointer(self, name: str, *args: Any) -> Any:
+        """As `helper`, for one whose result is a `ptr` to 8-aligned memory that the program may load from."""
+        ...
+
     def helper_once(self, name: str) -> Any:
         """As `helper` without arguments, read once an event: pid, uid, cpu, current task … do not change in it."""
         ...
@@ -272,6 +276,10 @@ class Lowering(Protocol):
     # maps ---------------------------------------------------------------
     def map(self, symbol: typed.MapSymbol) -> Any:
         """The map as a helper argument."""
+        ...
+
+    def map_named(self, name: str) -> typed.MapSymbol | None:
+        """The script's map of that name, without its `@`."""
         ...
 
     def lookup(self, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
@@ -614,6 +622,8 @@ class ProbeDef(Def):
     expand: Callable[[AttachSite, Pattern], list[AttachPoint]]
     is_pattern: Callable[[AttachSite, Pattern], bool] | None = None
     """Whether an expansion without matches is no error of its own (wildcards); None: never."""
+    hint: Callable[[AttachSite, Pattern], str] | None = None
+    """What may help when nothing matched: a name that is close, what the kernel lacks; "" for nothing."""
     listing: Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]] | None = None
     lower_argn: Callable[[Lowering, int], Any] | None = None
     lower_arg: Callable[[Lowering, typed.ArgRead, Any], Any] | None = None
