@@ -8,6 +8,8 @@ that takes positive numbers must look at `as_signed`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pytrace.registry import AttachSite, Pattern
 
 
@@ -40,6 +42,17 @@ def number(site: AttachSite, what: str, text: str) -> int | None:
         site.error(f"{what}: {value}")
         return None
     return value
+
+
+def closest(wanted: str, names: Iterable[str]) -> str:
+    """The name that is most like `wanted`, "" if none is."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(wanted, list(names), 1, 0.8)), "")
+
+
+def did_you_mean(name: str) -> str:
+    return f"Did you mean {name}?" if name else ""
 
 
 def function_or_address(site: AttachSite, pattern: Pattern, text: str, allow_offset: bool) -> bool:

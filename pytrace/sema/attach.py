@@ -284,7 +284,8 @@ class Reading:
             if self.missing == "warn":
                 site.warning(f"{message}. Skipping.")
             elif self.missing == "error":
-                site.error(f"{message}.")
+                hint = row.hint(site, pattern) if row.hint else ""
+                site.error(f"{message}.", hints=(hint,) if hint else ())
         return points
 
     def _count_programs(self, site: AttachSite, points: list[AttachPoint]) -> None:

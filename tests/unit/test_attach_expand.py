@@ -270,3 +270,23 @@ def test_same_test_name_twice(registry: Registry) -> None:
     lines = messages.split("\n")
     assert lines[0] == 'stdin:1:8-14: ERROR: "a" was used as the name for more than one TEST probe'
     assert lines[3] == "stdin:1:1-7: ERROR: this is the other instance"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("t:syscall:sys_enter_openat", "Did you mean tracepoint:syscalls:sys_enter_openat?"),
+        ("t:sched:sched_swich", "Did you mean tracepoint:sched:sched_switch?"),
+        ("t:sched:entirely_else", ""),
+        ("u:/bin/prog:red_a", "Did you mean uprobe:/bin/prog:read_a?"),
+        ("u:/bin/empty:f", "/bin/empty has no function symbols"),
+        ("k:vfs_reed", "Did you mean kprobe:vfs_read?"),
+    ],
+)
+def test_hints(registry: Registry, text: str, hint: str) -> None:
+    target = RecordedTarget(features={"kprobe": True, "fentry": True})
+    target.files["/bin/empty"] = []
+    _, messages = expand(registry, text, target)
+    hints = [line for line in messages.split("\n") if line.startswith("HINT: ")]
+    assert bool(hints) == bool(hint)
+    assert not hint or hints[0].startswith(f"HINT: {hint}")

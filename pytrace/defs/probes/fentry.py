@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytrace.defs.attach_parts import unsigned
+from pytrace.defs.attach_parts import closest, did_you_mean, unsigned
 from pytrace.defs.probes.rawtracepoint import lower_context_arg, lower_context_word, register_args
 from pytrace.defs.registers import ARGUMENTS
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
@@ -139,6 +139,18 @@ def _programs(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     return points
 
 
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    """What the kernel lacks, else a name that is close."""
+    if not site.target.has_btf():
+        return "This kernel has no BTF (CONFIG_DEBUG_INFO_BTF is off), which fentry and fexit need."
+    if site.target.feature("fentry") is False:
+        return "This kernel does not allow fentry and fexit; a tracepoint may do: -l 'tracepoint:*'"
+    if pattern.target == "bpf" or site.target.traceable_problem():
+        return ""
+    name = closest(pattern.function, {f for _, f in site.target.functions()})
+    return did_you_mean(f"{pattern.provider.name}:{name}" if name else "")
+
+
 def _lower_retval(em: Lowering, t: Type) -> Any:
     """The word behind the arguments.  A result larger than a register is copied by the `args` rule."""
     offset = em.instance.attach_points[0].params.get("retval_offset", 0)
@@ -189,6 +201,7 @@ FENTRY = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    hint=_hint,
     listing=_list("fentry"),
     lower_arg=lower_context_arg,
     attach=_attach,
@@ -209,6 +222,7 @@ FEXIT = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    hint=_hint,
     listing=_list("fexit"),
     lower_arg=lower_context_arg,
     lower_retval=_lower_retval,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs import registers
-from pytrace.defs.attach_parts import count_error, function_or_address
-from pytrace.defs.probes.uprobe import lower_register_argument, lower_result
+from pytrace.defs.attach_parts import closest, count_error, did_you_mean, function_or_address
+from pytrace.defs.register_arguments import lower_register_argument, lower_result
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
@@ -128,6 +128,16 @@ def _multi(site: AttachSite, pattern: Pattern, names: list[str]) -> AttachPoint:
     )
 
 
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    """What the kernel lacks, else a name that is close."""
+    if site.target.feature("kprobe") is False:
+        return "This kernel has no kprobes (CONFIG_KPROBES is off); a tracepoint may do: -l 'tracepoint:*'"
+    if site.target.traceable_problem():
+        return "With --unsafe it is tried without the list of traceable functions."
+    name = closest(pattern.function, {f for _, f in site.target.functions()})
+    return did_you_mean(f"{pattern.provider.name}:{name}" if name else "")
+
+
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
     from pytrace.runtime.attach import attach_kprobe, attach_kprobe_multi
 
@@ -190,6 +200,7 @@ KPROBE = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    hint=_hint,
     listing=_list("kprobe"),
     lower_argn=lower_register_argument,
     attach=_attach,
@@ -210,6 +221,7 @@ KRETPROBE = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    hint=_hint,
     listing=_list("kretprobe"),
     lower_retval=lower_result,
     attach=_attach,

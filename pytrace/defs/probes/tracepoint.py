@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
-from pytrace.defs.attach_parts import count_error
+from pytrace.defs.attach_parts import closest, count_error, did_you_mean
 from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
 from pytrace.types import Space, Struct, StructLayout, UnprintableStruct
 from pytrace.wildcard import has_wildcard, matcher
@@ -83,6 +83,18 @@ def args_struct(target: Target, category: str, event: str) -> Struct:
     return UnprintableStruct("struct", f"tracepoint:{category}:{event}_args", layout)
 
 
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    """The same event in another category, else a name that is close."""
+    known = list(site.target.tracepoints())
+    elsewhere = [c for c, e in known if e == pattern.function]
+    if elsewhere:
+        return did_you_mean(f"tracepoint:{elsewhere[0]}:{pattern.function}")
+    near = [e for c, e in known if c == pattern.target] or [e for _, e in known]
+    event = closest(pattern.function, near)
+    category = next((c for c, e in known if e == event), "")
+    return did_you_mean(f"tracepoint:{category}:{event}" if event else "")
+
+
 def _listing(target: Target, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
     search = ":".join(parts) if len(parts) > 1 else f"*:{parts[0] if parts else '*'}"
     matches = matcher(search)
@@ -148,6 +160,7 @@ TRACEPOINT = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    hint=_hint,
     listing=_listing,
     lower_arg=_lower_arg,
     attach=_attach,

@@ -14,14 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs import registers
-from pytrace.defs.attach_parts import count_error, function_or_address, number
-from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
-from pytrace.types import Field, Space, Struct, StructLayout, Type
+from pytrace.defs.attach_parts import closest, count_error, did_you_mean, function_or_address, number
+from pytrace.defs.register_arguments import (
+    args_problem,
+    function_args,
+    lower_argument,
+    lower_register_argument,
+    lower_result,
+)
+from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
 if TYPE_CHECKING:
     from pytrace.program import ProbeSpec
-    from pytrace.sema import typed
     from pytrace.target import ElfSymbol, Target
 
 _LANGUAGES = ("cpp",)
@@ -232,7 +238,7 @@ def _point(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, offset: int | 
     return replace(
         point,
         args=function_args(site.target, path, name),
-        args_problem=lambda: _args_problem(site.target, path, name, pattern.name),
+        args_problem=lambda: args_problem(site.target, path, name, pattern.name),
         function=name,
     )
 
@@ -284,54 +290,12 @@ def _place(site: AttachSite, pattern: Pattern, offset: int, problem: str) -> Att
     return AttachPoint(pattern.provider, pattern.name, site.span, params, retval=retval, program_type="kprobe")
 
 
-# ---------------------------------------------------------------- arguments
-
-
-def function_args(target: Target, path: str, function: str) -> Struct | None:
-    """The struct of `args` from debug information: lazily, since few scripts use it."""
-
-    def layout() -> StructLayout | None:
-        found = target.dwarf_function(path, function)
-        if found is None or len(found.params) > len(registers.ARGUMENTS):
-            return None
-        fields, at = [], 0
-        for name, t in found.params:
-            at = (at + t.align - 1) // t.align * t.align
-            fields.append(Field(name, t, at, space=Space.USER))
-            at += t.size
-        return StructLayout(at, 8, tuple(fields))
-
-    return Struct("struct", f"uprobe:{path}:{function}_args", layout)
-
-
-def _args_problem(target: Target, path: str, function: str, probe: str) -> str:
-    """Why there is no struct of arguments, "" if there is one."""
-    head = f'Could not parse arguments of "{probe}": '
-    if not target.has_dwarf(path):
-        return f"{head}no debuginfo found for {path}"
-    found = target.dwarf_function(path, function)
-    if found is not None and len(found.params) > len(registers.ARGUMENTS):
-        return f"{head}'args' builtin is not supported for probes with stack-passed arguments."
-    return ""
-
-
-def lower_register_argument(em: Lowering, n: int) -> Any:
-    """argN: register N of the calling convention, from `struct pt_regs`."""
-    return em.load(em.ctx, types.UINT64, registers.OFFSETS[registers.ARGUMENTS[n]])
-
-
-def lower_result(em: Lowering, t: Type) -> Any:
-    return em.load(em.ctx, types.UINT64, registers.OFFSETS[registers.RESULT])
-
-
-def _lower_arg(em: Lowering, read: typed.ArgRead, dest: Any) -> Any:
-    if not types.is_memory(read.field.type):
-        return lower_register_argument(em, read.index)
-    size = read.field.type.size
-    if dest is None:
-        dest = em.local(size, read.field.type.align, read.field.name)
-    em.read(dest, em.const(size, 32), lower_register_argument(em, read.index), Space.USER, read.span)
-    return dest
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    functions = site.target.elf_functions(pattern.target)
+    if not functions:
+        return f"{pattern.target} has no function symbols, it may be stripped: try an address, or install debug symbols"
+    name = closest(pattern.function, {s.name for s in functions})
+    return did_you_mean(f"{pattern.provider.name}:{pattern.target}:{name}" if name else "")
 
 
 # ---------------------------------------------------------------- attaching
@@ -401,10 +365,11 @@ UPROBE = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    hint=_hint,
     args_are_parameters=True,
     listing=_listing,
     lower_argn=lower_register_argument,
-    lower_arg=_lower_arg,
+    lower_arg=lower_argument,
     attach=_attach,
     attach_last_first=True,
 )
@@ -423,6 +388,7 @@ URETPROBE = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    hint=_hint,
     listing=lambda target, parts, verbose: (
         (name.replace("uprobe:", "uretprobe:", 1), []) for name, _ in _listing(target, parts, False)
     ),
