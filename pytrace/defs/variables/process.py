@@ -56,10 +56,6 @@ def _gid(em: Lowering, node: typed.Builtin) -> Any:
 # ---------------------------------------------------------------- comm
 
 
-_SEES_TASKS = frozenset(("kprobe", "tracepoint", "perf_event", "raw_tracepoint", "tracing"))
-"""Program types that may look into the current task_struct without a helper."""
-
-
 def _comm_type(site: CallSite) -> Type:
     """string[16]; `data`: where in task_struct it is, or None to ask the helper."""
     site.set_space(Space.KERNEL)
@@ -71,8 +67,6 @@ def _offset_of_comm(site: CallSite) -> int | None:
     """Two loads from the task cost 10 ns less than the helper.  What lies behind the name is zero since Linux 5.17 (commit
     06c5088aeebb), the release that bpf_loop came with too; before, only the helper cleared it."""
     target = site.target
-    if site.attach_point.program_type not in _SEES_TASKS:
-        return None
     if not (target.feature("get_current_task_btf") and target.feature("bpf_loop") and target.has_btf()):
         return None
     task = target.type_named("task_struct", "struct")
