@@ -322,7 +322,9 @@ class Reading:
         try:
             wanted = re.compile(self.options.probe_filter)
         except re.error as problem:
-            raise UsageError(f"Invalid --probe-filter regex '{self.options.probe_filter}': {problem}", exit_status=255) from None
+            raise UsageError(
+                f"Invalid --probe-filter regex '{self.options.probe_filter}': {problem}", exit_status=255
+            ) from None
         kept = []
         for probe in probes:
             points = tuple(
