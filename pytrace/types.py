@@ -379,6 +379,7 @@ USERNAME = Opaque("username_t", 8, 8)
 MAC_ADDRESS = Opaque("mac_address", 6, 1)
 INET = Opaque("inet", 24, 8)
 CGROUP_PATH = Opaque("cgroup_path_t", 16, 8)
+TIMESTAMP = Opaque("timestamp", 16, 8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,14 @@ username_t            int, the uid
 timestamp             Timestamp
 mac_address           6 bytes
 inet                  4 or 16 bytes, in network order; empty for another address family
-cgroup_path_t         int, the cgroup id
+cgroup_path_t         CgroupPath
 ====================  ==========================================================================================
 
 The byte layouts of the opaque types (all little-endian, as the machine): ksym_t u64 address; usym_t u64 address, u32
-pid, u32 probe; username_t u64 uid; timestamp (8 or 16 bytes) u64 nanoseconds, its `params` (format, clock); mac_address
-6 bytes; inet u64 address family, 16 bytes; cgroup_path_t u64 cgroup id, `params` (filter,).  Stacks: u64 number of
-frames, for user stacks u32 pid and u32 probe, then the frames.
+pid, u32 probe; username_t u64 uid; timestamp u64 nanoseconds, u64 source; mac_address 6 bytes; inet u64 address family,
+16 bytes; cgroup_path_t u64 cgroup id, u64 source.  A source is one more than the number of the EventSpec whose data say
+how to show the value: (format, clock), (filter,); 0 for a value that was never set.  Stacks: u64 number of frames, for
+user stacks u32 pid and u32 probe, then the frames.
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ Decoder = Callable[[Data], Any]
 UserAddress = namedtuple("UserAddress", "address pid probe")
 """`usym()`: an address in process `pid`, seen by program number `probe` (an index into Program.programs)."""
 
-Timestamp = namedtuple("Timestamp", "nanoseconds clock")
-"""`strftime()`: nanoseconds of `clock`: boot, tai or sw_tai (see nsecs())."""
+Timestamp = namedtuple("Timestamp", "nanoseconds source")
+"""`strftime()`: nanoseconds of a clock, which the event numbered `source` - 1 names, and the format."""
+
+CgroupPath = namedtuple("CgroupPath", "id source")
+"""`cgroup_path()`: a cgroup's id; the event numbered `source` - 1 has the filter."""
 
 BuildId = namedtuple("BuildId", "status id value")
 """A frame of mode build_id: status 1: 20-byte `id` and `value` a file offset; else `value` is the address."""
@@ -325,16 +329,15 @@ def _opaque(t: types.Opaque, at: int) -> Decoder:
             unpack = Packed("<QII").unpack_from
             return lambda data: UserAddress(*unpack(data, at))
         case "timestamp":
-            read = Packed("<Q").unpack_from
-            clock = t.params[1] if len(t.params) > 1 else "boot"
-            return lambda data: Timestamp(read(data, at)[0], clock)
+            time = Packed("<QQ").unpack_from
+            return lambda data: Timestamp(*time(data, at))
         case "mac_address" | "macaddr_t":
             return lambda data: bytes(data[at : at + 6])
         case "inet":
             return _inet(at)
         case "cgroup_path_t":
-            first = Packed("<Q").unpack_from
-            return lambda data: first(data, at)[0]
+            group = Packed("<QQ").unpack_from
+            return lambda data: CgroupPath(*group(data, at))
     raise TypeError(f"{t} has no values")
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from pytrace import types
 from pytrace.grammar import ast
-from pytrace.types import Aggregate, Array, Buffer, Enum, Int, Opaque, Pointer, String, Struct, Type
+from pytrace.types import TIMESTAMP, Aggregate, Array, Buffer, Enum, Int, Opaque, Pointer, String, Struct, Type
 
 if TYPE_CHECKING:
     from pytrace.sema.cdefs import CDefinitions
     from pytrace.target import Target
 
-TIMESTAMP = Opaque("timestamp", 16, 8)
 
 KEYWORDS: dict[str, Type] = {
     "bool": types.BOOL,

@@ -56,6 +56,7 @@ class Output:
         self._renderer: Renderer | None = None
         self._rows: Callable[[str], Def] | None = None
         self._probes: tuple[Any, ...] = ()
+        self._events: tuple[Any, ...] = ()
         self._shows_user_symbols = False
         self._mappings: Mappings | None = None
         self._write_errors = errors or _write_stderr
@@ -66,6 +67,7 @@ class Output:
         """Called once by the session before anything else: whose values are to be shown, and where rows come from."""
         self.config = program.config
         self._probes = program.probes
+        self._events = program.events
         self._rows = rows
         self._renderer = None
         shown = [f.type for e in program.events for f in e.layout.fields]
@@ -87,7 +89,7 @@ class Output:
         if self._renderer is None:
             from pytrace.runtime.output.render import Renderer
 
-            self._renderer = Renderer(self.config, self._probes)
+            self._renderer = Renderer(self.config, self._probes, self._events)
         return self._renderer
 
     def __enter__(self) -> Output:

@@ -15,7 +15,7 @@ from pytrace import types, values
 from pytrace.types import Type
 
 if TYPE_CHECKING:
-    from pytrace.program import ProbeSpec
+    from pytrace.program import EventSpec, ProbeSpec
     from pytrace.runtime.symbols import Symbols
 
 Form = Callable[[Any], str]
@@ -25,11 +25,14 @@ _ESCAPED = tuple(chr(b) if 32 <= b <= 126 else f"\\x{b:02x}" for b in range(256)
 
 class Renderer:
     """Turns values into text.  `config`: the settings of the Program; `probes`: its ProbeSpecs, for symbols of
-    processes that have gone."""
+    processes that have gone; `events`: its EventSpecs, for values that name one as their source."""
 
-    def __init__(self, config: Mapping[str, Any], probes: tuple[ProbeSpec, ...] = ()) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], probes: tuple[ProbeSpec, ...] = (), events: tuple[EventSpec, ...] = ()
+    ) -> None:
         self.config = config
         self._probes = probes
+        self._events = events
         self._trailer = str(config.get("str_trunc_trailer", ".."))
         self._forms: dict[tuple[Type, bool], Form] = {}
         self._symbols: Symbols | None = None
@@ -115,19 +118,27 @@ class Renderer:
             case "username_t":
                 return self._user_name
             case "timestamp":
-                return self._timestamp(t.params[0] if t.params else "%H:%M:%S")
+                return self._timestamp()
             case "mac_address" | "macaddr_t":
                 return lambda v: ":".join([f"{b:02X}" for b in v])
             case "inet":
                 return _inet
             case "cgroup_path_t":
-                return self._cgroup_path(t.params[0] if t.params else "")
+                return self._cgroup_path()
         raise TypeError(f"{t} cannot be printed")
 
-    def _timestamp(self, form: str) -> Form:
+    def _source(self, number: int, otherwise: tuple[str, ...]) -> tuple[str, ...]:
+        """What the event that a value names says about it (values.Timestamp)."""
+        return tuple(self._events[number - 1].data) if 0 < number <= len(self._events) else otherwise
+
+    def _timestamp(self) -> Form:
         from pytrace.runtime.output.clock import format_timestamp
 
-        return lambda v: format_timestamp(v.nanoseconds, v.clock, form)
+        def text(v: values.Timestamp) -> str:
+            form, clock = self._source(v.source, ("%H:%M:%S", "boot"))
+            return format_timestamp(v.nanoseconds, clock, form)
+
+        return text
 
     def _user_name(self, uid: int) -> str:
         """The first name of `uid` in the passwd file, "" if it has none."""
@@ -139,10 +150,14 @@ class Renderer:
                 self._users.setdefault(entry.pw_uid, entry.pw_name)
         return self._users.get(uid, "")
 
-    def _cgroup_path(self, pattern: str) -> Form:
+    def _cgroup_path(self) -> Form:
         from pytrace.runtime.output.cgroups import paths_of
 
-        return lambda v: ",".join(f"{hierarchy}:{path}" for hierarchy, path in paths_of(v, pattern))
+        def text(v: values.CgroupPath) -> str:
+            (pattern,) = self._source(v.source, ("",))
+            return ",".join(f"{hierarchy}:{path}" for hierarchy, path in paths_of(v.id, pattern))
+
+        return text
 
 
 def _struct(forms: tuple[Form, ...]) -> Form:

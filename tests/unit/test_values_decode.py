@@ -29,7 +29,6 @@ from pytrace.types import (
     Buffer,
     Enum,
     Field,
-    Opaque,
     Pointer,
     Record,
     Stack,
@@ -74,8 +73,8 @@ COLOUR = Enum("colour", 32, False, (("RED", 0), ("GREEN", 1), ("ALSO_GREEN", 1))
         (INET, struct.pack("<Q", 2) + b"\x7f\0\0\1" + bytes(12), b"\x7f\0\0\1"),
         (INET, struct.pack("<Q", 10) + bytes(15) + b"\1", bytes(15) + b"\1"),
         (INET, struct.pack("<Q", 99) + bytes(16), b""),
-        (CGROUP_PATH, struct.pack("<QQ", 77, 0), 77),
-        (Opaque("timestamp", 16, 8, ("%H", "tai")), struct.pack("<QQ", 12, 0), values.Timestamp(12, "tai")),
+        (CGROUP_PATH, struct.pack("<QQ", 77, 0), values.CgroupPath(77, 0)),
+        (types.TIMESTAMP, struct.pack("<QQ", 12, 3), values.Timestamp(12, 3)),
         (types.NONE, b"", None),
     ],
 )

@@ -3,7 +3,8 @@
 Place in the pipeline: rows for sema, codegen and help.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer
 would get wrong: `cgroup_path` records the id only; the runtime searches the hierarchies when the value is printed.
 
-Layout (pytrace.values): cgroup_path_t is a uint64 id and 8 unused bytes; its type's `params` hold the filter.
+Layout (pytrace.values): cgroup_path_t is a uint64 id, and a uint64 that is one more than the number of the EventSpec
+whose data are (filter,); such events are never sent.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
+from pytrace.program import Layout
 from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
-from pytrace.types import CGROUP_PATH, UINT64, Opaque, Type
+from pytrace.types import CGROUP_PATH, UINT64, Type
 
 if TYPE_CHECKING:
     from pytrace.sema import typed
+
+_KEY = "functions.cgroups:cgroup_path"
 
 
 def _cgroupid_type(site: CallSite) -> Type:
@@ -34,12 +38,13 @@ def _path_type(site: CallSite) -> Type:
         if site.final:
             site.error("cgroup_path() expects a string literal as its second argument")
         pattern = "*"
-    return Opaque(CGROUP_PATH.name, CGROUP_PATH.bytes, CGROUP_PATH.alignment, (pattern,))
+    site.data = (pattern,)
+    return CGROUP_PATH
 
 
 def _path_into(em: Lowering, call: typed.Call, dest: Any) -> None:
     em.put(dest, em.int64(call.args[0]), 0)
-    em.put(dest, em.const(0), 8)
+    em.put(dest, em.const(em.event(_KEY, Layout((), 8), call.data, call.span) + 1), 8)
 
 
 ROWS = (

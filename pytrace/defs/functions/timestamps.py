@@ -4,7 +4,8 @@ Place in the pipeline: rows for sema, codegen and help; `runtime.output` does th
 lowerings.  Out: `ROWS`.  What a newcomer would get wrong: which clock the number counts is known from its type
 (`Int.clock`), set by `nsecs`; any other number is taken to count from boot.
 
-Layout (pytrace.values): uint64 nanoseconds and 8 unused bytes; the type's `params` hold (format, clock).
+Layout (pytrace.values): uint64 nanoseconds, and a uint64 that is one more than the number of the EventSpec whose data
+are (format, clock).  No such event is ever sent; it is where the runtime finds what the bytes cannot say.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
+from pytrace.program import Layout
 from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
-from pytrace.types import Int, Opaque, Type
+from pytrace.types import TIMESTAMP, Int, Type
 
 if TYPE_CHECKING:
     from pytrace.sema import typed
+
+_KEY = "functions.timestamps:strftime"
 
 
 def _strftime_type(site: CallSite) -> Type:
@@ -27,12 +31,13 @@ def _strftime_type(site: CallSite) -> Type:
     given = site.literal(1)
     if isinstance(given, int) and given < 0:
         site.error("strftime() does not accept negative timestamps")
-    return Opaque("timestamp", 16, 8, (form if isinstance(form, str) else "", clock))
+    site.data = (form if isinstance(form, str) else "", clock)
+    return TIMESTAMP
 
 
 def _strftime_into(em: Lowering, call: typed.Call, dest: Any) -> None:
     em.put(dest, em.int64(call.args[1]), 0)
-    em.put(dest, em.const(0), 8)
+    em.put(dest, em.const(em.event(_KEY, Layout((), 8), call.data, call.span) + 1), 8)
 
 
 ROWS = (

@@ -64,8 +64,8 @@ def _comm_type(site: CallSite) -> Type:
 
 
 def _offset_of_comm(site: CallSite) -> int | None:
-    """Two loads from the task cost 10 ns less than the helper.  What lies behind the name is zero since Linux 5.17 (commit
-    06c5088aeebb), the release that bpf_loop came with too; before, only the helper cleared it."""
+    """Two loads from the task cost 10 ns less than the helper.  What lies behind the name is zero since Linux 5.17
+    (commit 06c5088aeebb), the release that bpf_loop came with too; before, only the helper cleared it."""
     target = site.target
     if not (target.feature("get_current_task_btf") and target.feature("bpf_loop") and target.has_btf()):
         return None
