@@ -18,7 +18,7 @@ from pytrace import types
 from pytrace.codegen import control, events, expressions, maps, memory, strings
 from pytrace.codegen.bpf_helpers import HELPERS
 from pytrace.codegen.frame import Frame
-from pytrace.codegen.module import GLOBALS, I1, I8, I16, I32, I64, PTR, RODATA, VOID, ModuleBuilder, int_type
+from pytrace.codegen.module import ENDED, GLOBALS, I1, I8, I16, I32, I64, PTR, RODATA, VOID, ModuleBuilder, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.program import Layout
 from pytrace.registry import Def, ProbeDef
@@ -187,6 +187,9 @@ class Emitter:
 
     def choose(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
         return control.choose(self, condition, then, otherwise)
+
+    def end_run(self) -> None:
+        self.builder.store(self.const(1, 8), self.module.map_data(ENDED), align=1)
 
     def end_probe(self) -> None:
         control.end_probe(self, None)

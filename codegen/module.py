@@ -24,7 +24,7 @@ I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 PTR = ir.PointerType()
 VOID = ir.VoidType()
 
-RING, LOST, GLOBALS, SCRATCH, RODATA = "ring", "lost", "globals", "scratch", "rodata"
+RING, LOST, GLOBALS, SCRATCH, RODATA, ENDED = "ring", "lost", "globals", "scratch", "rodata", "ended"
 RDONLY_PROG = 0x80
 SCRATCH_ELEMENT = 32 * 1024
 """The most that one element of a per-CPU array may hold (PCPU_MIN_UNIT_SIZE, include/linux/percpu.h)."""
@@ -81,6 +81,11 @@ class ModuleBuilder:
     def map_data(self, name: str) -> Any:
         """`ptr` to element 0 of a one-element array map."""
         return self._external("data:" + name)
+
+    @property
+    def can_end(self) -> bool:
+        """Whether a program of the script ends the run, and sets the byte that says so."""
+        return f"data:{ENDED}" in self._externals
 
     def kernel_variable(self, name: str) -> Any:
         """`ptr` to a variable of the kernel, by BTF id."""
@@ -143,6 +148,8 @@ class ModuleBuilder:
             specs.append(MapSpec(RING, "ringbuf", 0, 0, 0))
         if f"map:{LOST}" in used:
             specs.append(MapSpec(LOST, "percpu_array", 4, 8, max(1, programs)))
+        if f"data:{ENDED}" in used:
+            specs.append(MapSpec(ENDED, "array", 4, 8, 1))
         if self._globals:
             specs.append(MapSpec(GLOBALS, "array", 4, 8 * len(self._globals), 1, RDONLY_PROG))
         if self._scratch:

@@ -14,7 +14,7 @@ from llvmlite import ir
 from pytrace.codegen import assemble, backend, control
 from pytrace.codegen.emitter import Emitter
 from pytrace.codegen.frame import Frame
-from pytrace.codegen.module import I64, PTR, ModuleBuilder
+from pytrace.codegen.module import ENDED, I64, PTR, ModuleBuilder
 from pytrace.diagnostics import WARNING, Diagnostic
 from pytrace.program import Message, Program
 from pytrace.sema import typed
@@ -25,7 +25,29 @@ def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool, cpu_slots
     module = ModuleBuilder(script, backend.data_layout(cpu), verbose_warnings, cpu_slots)
     for number, instance in enumerate(script.instances):
         _program(module, instance, number)
+    if module.can_end:
+        for number, instance in enumerate(script.instances):
+            if instance.attach_points[0].provider.phase == "attach":
+                _end_with_the_run(module, instance, number)
     return module
+
+
+def _end_with_the_run(module: ModuleBuilder, instance: typed.Instance, number: int) -> None:
+    """Let a program return at once when another has ended the run: a branch in front of all but its entry block."""
+    function = module.ir.get_global(assemble.program_name(instance, number))
+    entry = function.entry_basic_block
+    goes_on = entry.instructions.pop()
+    entry.terminator = None
+    alive, ended = function.append_basic_block("alive"), function.append_basic_block("ended")
+    alive.instructions.append(goes_on)
+    alive.terminator = goes_on
+    goes_on.parent = alive
+    builder = ir.IRBuilder(entry)
+    builder.debug_metadata = goes_on.metadata.get("dbg")
+    byte = builder.load(module.map_data(ENDED), typ=ir.IntType(8), align=1)
+    builder.cbranch(builder.icmp_unsigned("==", byte, byte.type(0)), alive, ended)
+    builder.position_at_end(ended)
+    builder.ret(I64(instance.attach_points[0].provider.return_code))
 
 
 def _program(module: ModuleBuilder, instance: typed.Instance, number: int) -> None:

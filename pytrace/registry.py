@@ -232,6 +232,11 @@ class Lowering(Protocol):
         """A scalar that is computed on one of two paths."""
         ...
 
+    def end_run(self) -> None:
+        """No probe that is attached runs its body from here on: what the run leaves does not depend on how soon the
+        runtime hears of exit()."""
+        ...
+
     def end_probe(self) -> None:
         """Return from the program here (exit(), return); what follows is unreachable."""
         ...

@@ -163,6 +163,8 @@ DEPRECATED = frozenset(
 )  # fmt: skip
 ENVIRONMENT_ONLY = frozenset({"btf", "kernel_build", "kernel_source", "vmlinux"})
 _PREFIX = "bpftrace_"
+CLOCK_MAP = "BPFTRACE_DUMMY_TS_MAP"
+"""Names the scalar map whose value is tseries()' clock, so that a script's charts can be tested; environment only."""
 
 
 def defaults(has_child: bool = False) -> dict[str, Any]:
@@ -188,6 +190,8 @@ def settings(script: ast.Script, options: Options, diagnostics: Diagnostics) -> 
         _assign(values, item, diagnostics)
     diagnostics.raise_errors()
     from_environment(values, options.environment)
+    if CLOCK_MAP in options.environment:
+        values[CLOCK_MAP] = options.environment[CLOCK_MAP]
     return values
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.aggregates import _integers as integers
 from pytrace.defs.aggregates._extremes import keep
+from pytrace.diagnostics import UsageError
 from pytrace.program import Layout
 from pytrace.registry import AggregateDef, Kind, Param
 from pytrace.types import UINT64, Aggregate, Type
@@ -64,8 +65,23 @@ def _record(t: Type) -> Layout:
 
 
 def _now(em: Lowering) -> Any:
-    """TAI nanoseconds, the same for the slot and its record: an interval must not end between the two."""
+    """TAI nanoseconds, the same for the slot and its record: an interval must not end between the two.
+
+    BPFTRACE_DUMMY_TS_MAP names a map of the script to take them from, for tests of charts.
+    """
+    if "BPFTRACE_DUMMY_TS_MAP" in em.config:
+        return _map_clock(em, em.config["BPFTRACE_DUMMY_TS_MAP"])
     return em.builder.add(em.helper_once("ktime_get_boot_ns"), em.global_value("tai_offset"))
+
+
+def _map_clock(em: Lowering, name: str) -> Any:
+    """The value of a scalar uint64 map, 0 while it has none.  Raises UsageError if it is no such map."""
+    symbol = em.map_named(name.removeprefix("@"))
+    if symbol is None or not symbol.scalar or symbol.value_type != UINT64:
+        raise UsageError(f'dummy_ts_map: "{name}" must be a scalar map of uint64', exit_status=2)
+    found = em.lookup(symbol, None)
+    present = em.builder.icmp_unsigned("!=", found, found.type(None))
+    return em.choose(present, lambda: em.load(found, UINT64), lambda: em.const(0))
 
 
 def _bucket(em: Lowering, args: tuple[typed.Expr, ...], t: Type) -> Any:

@@ -28,6 +28,7 @@ def _lower_exit(em: Lowering, call: typed.Call) -> None:
 
     def fill(record: Any, layout: Layout) -> None:
         em.put(record, code, layout.fields[0].offset)
+        em.end_run()  # not when the record could not be had: then the runtime would never hear of it
 
     em.emit(key, [("code", INT32)], None, call.span, fill)
     em.end_probe()
