@@ -34,5 +34,5 @@ def run(command: bytes) -> tuple[bytes, str]:
     if code > 0:
         return b"", f"command exited with code {code} (No such file or directory)"
     if code < 0:
-        return b"", f"command was killed by signal {-code} ({signal.strsignal(-code) or 'unknown'})"
+        return b"", f"child process did not exit normally ({signal.strsignal(-code) or f'signal {-code}'})"
     return b"".join(pieces), ""
