@@ -51,25 +51,26 @@ def emit(
             _count_lost(em)
 
 
-def _count_lost(em: Emitter) -> None:
-    em.builder.call(_cold_function(em, "count_lost", 0, _lost_body), [])
+def _count_lost(em: Emitter, program: Any = None) -> None:
+    """Count a lost event of `program`, an i64: this one if None."""
+    program = em.const(em.program_index) if program is None else program
+    em.builder.call(_cold_function(em, "count_lost", 1, _lost_body), [program])
 
 
 def _lost_body(em: Emitter, args: list[Any]) -> None:
     key = memory.local(em, 4)
-    em.put(key, I32(em.program_index))
+    em.put(key, em.extend(args[0], types.UINT64, 32))
     counter = em.helper_pointer("map_lookup_elem", em.module.map_handle(LOST), key)
     with em.when(em.not_null(counter)):
         em.put(counter, em.builder.add(em.load(counter, types.UINT64), em.const(1)))
 
 
 def _cold_function(em: Emitter, name: str, params: int, body: Callable[[Emitter, list[Any]], None]) -> Any:
-    """A function for what happens rarely, one a program, so that the probe's own path stays short."""
-    key = (em.instance.index, name)
-    function = em.module.subprograms.get(key)
+    """A function for what happens rarely, shared by all programs, so that a probe's own path stays short."""
+    function = em.module.subprograms.get(name)
     if function is None:
         function = control.static_function(em, name, ir.FunctionType(I64, [I64] * params))
-        em.module.subprograms[key] = function
+        em.module.subprograms[name] = function
         with em.in_frame(Frame(em.module, function, "cold"), em.instance.span), memory.padding(em, True):
             body(em, list(function.args))
             em.builder.ret(em.const(0))
@@ -82,18 +83,20 @@ def _cold_function(em: Emitter, name: str, params: int, body: Callable[[Emitter,
 def runtime_error(em: Emitter, kind: str, span: Span) -> None:
     """A warning whose text the runtime knows by `kind`."""
     number = em.event(RUNTIME_ERROR, Layout.of([], start=8), (kind,), span)
-    em.builder.call(_cold_function(em, "report", 1, lambda em, args: _report(em, args, 8)), [em.const(number)])
+    function = _cold_function(em, "report", 2, lambda em, args: _report(em, args[1:], args[0], 8))
+    em.builder.call(function, [em.const(em.program_index), em.const(number)])
 
 
 def helper_error(em: Emitter, helper: str, result: Any, span: Span) -> None:
     """A helper's refusal: its name, and the errno it returned."""
     layout = Layout.of([("retcode", types.INT64)], start=8)
     number = em.event(HELPER_ERROR, layout, (helper,), span)
-    function = _cold_function(em, "report_code", 2, lambda em, args: _report(em, args, layout.size))
-    em.builder.call(function, [em.const(number), em.extend(result, types.INT32, 64)])
+    function = _cold_function(em, "report_code", 3, lambda em, args: _report(em, args[1:], args[0], layout.size))
+    code = em.extend(result, types.INT32, 64)
+    em.builder.call(function, [em.const(em.program_index), em.const(number), code])
 
 
-def _report(em: Emitter, words: list[Any], size: int) -> None:
+def _report(em: Emitter, words: list[Any], program: Any, size: int) -> None:
     """Send a record of the given words, the first of them the event's number."""
     record = em.helper_pointer("ringbuf_reserve", em.module.map_handle(RING), size, 0)
     with em.when_else(em.not_null(record)) as (then, otherwise):
@@ -102,7 +105,7 @@ def _report(em: Emitter, words: list[Any], size: int) -> None:
                 em.put(record, word, 8 * n)
             em.helper("ringbuf_submit", record, 0)
         with otherwise:
-            _count_lost(em)
+            _count_lost(em, program)
 
 
 def check_update(em: Emitter, result: Any, span: Span) -> None:

@@ -218,7 +218,12 @@ def update(
     pointer = key_pointer(em, spec, key)
     found = element(em, symbol, pointer)
     there = em.not_null(found)
-    old = em.choose(there, lambda: memory.load(em, found, t), lambda: int_type(t)(0))
+
+    def missing() -> Any:
+        events.check_lookup(em, _element_span(span, key))
+        return int_type(t)(0)
+
+    old = em.choose(there, lambda: memory.load(em, found, t), missing)
     new = change(old)
     with em.when_else(there) as (then, otherwise):
         with then:
@@ -227,6 +232,14 @@ def update(
             place = memory.local(em, spec.value_size)
             em.put(place, new)
             store_element(em, symbol, pointer, place, span)
+
+
+def _element_span(span: Span, key: typed.Expr | None) -> Span:
+    """The `@m[key]` of `@m[key] += 1`; all of `@m[key]++`, where the key ends right before the operator."""
+    if key is None or span.text.endswith(("++", "--")) or key.span.source is not span.source:
+        return span
+    end = span.source.text.find("]", key.span.end, span.end)
+    return span if end < 0 else Span(span.source, span.start, end + 1, span.expanded_from)
 
 
 def update_map(em: Emitter, node: typed.UpdateMap) -> None:
