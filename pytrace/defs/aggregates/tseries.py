@@ -107,7 +107,7 @@ def _lower(em: Lowering, record: Any, args: tuple[typed.Expr, ...], t: Type) -> 
         keep(em, record, value, "<" if function == "min" else ">", isinstance(t, Aggregate) and t.signed, _META)
     else:
         em.put(record, value, _VALUE)
-        em.put(record, now, _META)
+        em.put(record, em.builder.add(now, em.const(1)), _META)  # never 0, which is an unused record
     em.put(record, epoch, _EPOCH)
 
 
@@ -136,9 +136,10 @@ def _combine(t: Type, buckets: list[Any]) -> Series:
     interval, number, function = _params(t)
     values = {}
     for _, records in buckets:
-        used = [(int.from_bytes(r[_EPOCH : _EPOCH + 8], "little"), *integers.pair(t, r)) for r in records]
-        latest = max([epoch for epoch, _, _ in used], default=0)
-        if latest:
+        found = [(int.from_bytes(r[_EPOCH : _EPOCH + 8], "little"), *integers.pair(t, r)) for r in records]
+        used = [row for row in found if row[2]]
+        if used:
+            latest = max(epoch for epoch, _, _ in used)
             values[latest] = _reduce(function, [(v, meta) for epoch, v, meta in used if epoch == latest], t)
     return Series(values, interval, number, isinstance(t, Aggregate) and t.signed)
 
