@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
-from pytrace.codegen import maps, memory
+from pytrace.codegen import events, maps, memory
 from pytrace.codegen.map_storage import aggregate_row
 from pytrace.codegen.module import I64
 from pytrace.diagnostics import InternalError
 from pytrace.registry import AggregateDef
 from pytrace.sema import typed
+from pytrace.source import Span
 
 if TYPE_CHECKING:
     from pytrace.codegen.emitter import Emitter
@@ -94,8 +95,11 @@ def _update_keyed(em: Emitter, node: typed.UpdateAggregate, t: types.Aggregate, 
 # ---------------------------------------------------------------- reading across CPUs
 
 
-def each_cpu(em: Emitter, symbol: typed.MapSymbol, key: Any, visit: Callable[[Any], None]) -> None:
-    """Emit a loop in which `visit(ptr)` sees the value of every possible CPU."""
+def each_cpu(
+    em: Emitter, symbol: typed.MapSymbol, key: Any, visit: Callable[[Any], None], span: Span | None = None
+) -> None:
+    """Emit a loop in which `visit(ptr)` sees the value of every possible CPU.  A missing key ends it at once, which is
+    reported at `span` with -k."""
     b, function = em.builder, em.frame.function
     slots = em.module.map_spec(symbol).kind == "cpu_slots"
     cpus = em.const(em.module.map_spec(symbol).max_entries) if slots else em.global_value("ncpus")
@@ -112,14 +116,20 @@ def each_cpu(em: Emitter, symbol: typed.MapSymbol, key: Any, visit: Callable[[An
             visit(maps.cpu_slot(em, symbol, cpu))
         else:
             found = em.helper_pointer("map_lookup_percpu_elem", em.map(symbol), key, cpu)
-            with em.when(em.not_null(found)):
-                visit(found)
+            there, missing = function.append_basic_block("cpu_value"), function.append_basic_block("no_value")
+            b.cbranch(em.not_null(found), there, missing)
+            with em.region(missing):
+                if span is not None and em.module.verbose_warnings:
+                    events.helper_error(em, "map_lookup_percpu_elem", em.const(0, 32), span)
+                b.branch(after)
+            b.position_at_end(there)
+            visit(found)
         cpu.add_incoming(b.add(cpu, em.const(1)), b.block)
         b.branch(head)
     b.position_at_end(after)
 
 
-def total(em: Emitter, symbol: typed.MapSymbol, key: Any) -> Any:
+def total(em: Emitter, symbol: typed.MapSymbol, key: Any, span: Span | None = None) -> Any:
     """The value at `key` (a pointer), merged over all CPUs; zero when there is none."""
     spec = em.module.map_spec(symbol)
     t = symbol.value_type
@@ -132,10 +142,10 @@ def total(em: Emitter, symbol: typed.MapSymbol, key: Any) -> Any:
     result = memory.local(em, size)
     em.zero(result, size)
     skip = maps.FLAG if spec.storage == "aggregate_slot" else 0
-    each_cpu(em, symbol, key, lambda record: merge(em, result, em.at(record, skip), t))
+    each_cpu(em, symbol, key, lambda record: merge(em, result, em.at(record, skip), t), span)
     return finish(em, result, t)
 
 
 def read(em: Emitter, expr: typed.MapRead) -> Any:
     """A castable aggregate as an integer."""
-    return total(em, expr.map, maps.key_pointer(em, em.module.map_spec(expr.map), expr.key))
+    return total(em, expr.map, maps.key_pointer(em, em.module.map_spec(expr.map), expr.key), expr.span)
