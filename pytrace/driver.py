@@ -1,8 +1,8 @@
 """The pipeline, top to bottom: source to Program (`compile_source`) and Program to a finished run (`run_program`).
 
 Place in the pipeline: below the command line, above every stage.  In: a Source and Options.  Out: an exit status, or
-for library callers a Program or a RunResult.  What a newcomer would get wrong: on a cache hit nothing of the compiler is
-imported, so every import of a stage stands in the function that needs it.
+for library callers a Program or a RunResult.  What a newcomer would get wrong: on a cache hit nothing of the compiler
+is imported, so every import of a stage stands in the function that needs it.
 """
 
 from __future__ import annotations

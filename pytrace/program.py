@@ -61,8 +61,8 @@ class MapSpec:
     """A kernel map.
 
     `kind`: hash, percpu_hash, lru_hash, lru_percpu_hash, array, percpu_array, ringbuf, stack_trace, cpu_slots.
-    `cpu_slots` is a scalar map with one value per CPU like percpu_array, but made of *one* element of a kernel array that
-    holds `max_entries` copies of `value_size` bytes, indexed by CPU number: programs reach it without a look-up.
+    `cpu_slots` is a scalar map with one value per CPU like percpu_array, but made of *one* element of a kernel array
+    that holds `max_entries` copies of `value_size` bytes, indexed by CPU number: programs reach it without a look-up.
     `name`: `@x` for the script's maps; internal ones have no `@`.  Sizes in bytes.
     `key_type`: None for a scalar map and for internal ones.  `value_type`: an Aggregate for `count()` and such.
     `storage`: how the value lies in the map —

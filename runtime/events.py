@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pytrace.runtime.ring import Mixed, Run
 
 if TYPE_CHECKING:
+    from pytrace.facets import Handling
     from pytrace.program import EventSpec, Program
-    from pytrace.registry import Def, Handler, Handling
+    from pytrace.registry import Def, Handler
 
 Batch = Callable[[list[bytes]], bytes]
 

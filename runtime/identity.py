@@ -1,7 +1,7 @@
 """Identities of what a compiled Program depends on, cheap enough to check on every start.
 
 Place in the pipeline: under the compile cache and under the live Target.  In: a path, a question.  Out: short strings;
-`is_current` says whether a list of them still holds.  What a newcomer would get wrong: these strings are compared, never
+`is_current` says whether a list of them still holds.  What a newcomer would get wrong: these strings are compared, not
 trusted to name anything; whatever cannot be read any more is simply not current.
 """
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytrace.types import UINT8, UINT32, UINT64, is_memory
 
 if TYPE_CHECKING:
-    from pytrace.registry import CallSite, Lowering
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 
 Into = Callable[["Lowering", Any, Any], None]

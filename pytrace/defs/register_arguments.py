@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs import registers
-from pytrace.registry import Lowering
+from pytrace.facets import Lowering
 from pytrace.types import Field, Space, Struct, StructLayout, Type
 
 if TYPE_CHECKING:

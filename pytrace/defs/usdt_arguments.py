@@ -14,7 +14,7 @@ from pytrace.defs.registers import INSTRUCTION, OFFSETS
 from pytrace.types import Space
 
 if TYPE_CHECKING:
-    from pytrace.registry import Lowering
+    from pytrace.facets import Lowering
     from pytrace.source import Span
 
 _LETTERS = {"a": "ax", "b": "bx", "c": "cx", "d": "dx"}

@@ -1,7 +1,7 @@
 """Call the command line in a fork of the test process: as apart as a new process, without Python's start.
 
-In: arguments and environment.  Out: `Finished`.  What a newcomer would get wrong: libraries are imported once here, before
-the first fork; the child is ended with its whole session when the deadline passes.
+In: arguments and environment.  Out: `Finished`.  What a newcomer would get wrong: libraries are imported once here,
+before the first fork; the child is ended with its whole session when the deadline passes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def call(arguments: list[str], *, timeout: float, folder: Path, **env: str) -> F
     import lark  # noqa: F401
     import llvmlite.binding  # noqa: F401
 
-    import pytrace.cli  # noqa: F401
+    import pytrace.cli
     import pytrace.driver  # noqa: F401
 
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -1,6 +1,6 @@
 """Malformed input of every kind ends soon, with a diagnostic and a documented exit status, and leaves nothing behind.
 
-Needs root, since most of it is refused after the check for privileges.  The inputs are in tests/cases/malformed, and those
+Needs root, since most of it is refused after the check for privileges.  The inputs are in tests/cases/malformed; those
 too large to be written down are made here.
 """
 

@@ -12,7 +12,7 @@ from pytrace.defs.aggregates import _integers as integers
 from pytrace.types import Type
 
 if TYPE_CHECKING:
-    from pytrace.registry import Lowering
+    from pytrace.facets import Lowering
     from pytrace.sema import typed
 
 

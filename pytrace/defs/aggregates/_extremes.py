@@ -14,7 +14,7 @@ from pytrace.registry import AggregateDef, Param
 from pytrace.types import UINT64, Aggregate, Type
 
 if TYPE_CHECKING:
-    from pytrace.registry import Lowering
+    from pytrace.facets import Lowering
     from pytrace.sema import typed
 
 

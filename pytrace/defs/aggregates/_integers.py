@@ -14,7 +14,7 @@ from pytrace.program import Layout
 from pytrace.types import INT64, UINT64, Aggregate, Enum, Int, Type
 
 if TYPE_CHECKING:
-    from pytrace.registry import CallSite, Lowering
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 
 _two_signed = Struct("<qq").unpack_from

@@ -9,7 +9,7 @@ from pytrace.registry import AggregateDef
 from pytrace.types import Aggregate, Type
 
 if TYPE_CHECKING:
-    from pytrace.registry import CallSite, Lowering
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 
 

@@ -10,7 +10,7 @@ from pytrace.registry import AggregateDef, Kind, Param
 from pytrace.types import Aggregate, Type
 
 if TYPE_CHECKING:
-    from pytrace.registry import CallSite, Lowering
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 
 _MOST_BITS = 5

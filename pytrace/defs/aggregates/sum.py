@@ -10,7 +10,7 @@ from pytrace.registry import AggregateDef, Param
 from pytrace.types import Type
 
 if TYPE_CHECKING:
-    from pytrace.registry import Lowering
+    from pytrace.facets import Lowering
     from pytrace.sema import typed
 
 

@@ -12,7 +12,7 @@ from pytrace.registry import AggregateDef, Kind, Param
 from pytrace.types import UINT64, Aggregate, Type
 
 if TYPE_CHECKING:
-    from pytrace.registry import CallSite, Lowering
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 
 _MOST_INTERVALS = 1_000_000

@@ -15,8 +15,8 @@ from pytrace.runtime.output.printf import Spec
 from pytrace.types import Int, Type
 
 if TYPE_CHECKING:
+    from pytrace.facets import CallSite, Lowering
     from pytrace.program import Layout
-    from pytrace.registry import CallSite, Lowering
     from pytrace.sema import typed
     from pytrace.source import Span
 

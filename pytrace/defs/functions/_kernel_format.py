@@ -13,7 +13,7 @@ from pytrace import types
 from pytrace.defs.functions._format import format_error, split_format
 
 if TYPE_CHECKING:
-    from pytrace.registry import CallSite, Lowering
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 
 _MOST_ARGUMENTS = 3

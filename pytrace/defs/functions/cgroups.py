@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
+from pytrace.facets import CallSite, Lowering
 from pytrace.program import Layout
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import CGROUP_PATH, UINT64, Type
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import bytes_of, find_text, first_difference, umin
+from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import BOOL, INT32, INT64, NONE, UINT64, Array, Int, Pointer, Space, String, Type
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pytrace.registry import FunctionDef, Handler, Kind, Param
 from pytrace.types import INT32, NONE, Type
 
 if TYPE_CHECKING:
+    from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec, Layout
-    from pytrace.registry import CallSite, Handling, Lowering
     from pytrace.sema import typed
 
 _TIME_SIZE = 64

@@ -8,8 +8,8 @@ from pytrace.registry import FunctionDef, Handler, Kind, Param
 from pytrace.types import NONE
 
 if TYPE_CHECKING:
+    from pytrace.facets import Handling, Lowering
     from pytrace.program import EventSpec
-    from pytrace.registry import Handling, Lowering
     from pytrace.sema import typed
 
 

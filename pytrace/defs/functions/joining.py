@@ -9,8 +9,8 @@ from pytrace.registry import FunctionDef, Handler, Kind, Param
 from pytrace.types import NONE, Array, String, Type
 
 if TYPE_CHECKING:
+    from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec, Layout
-    from pytrace.registry import CallSite, Handling, Lowering
     from pytrace.sema import typed
 
 _MOST_STRINGS, _STRING_SIZE = 16, 1024

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pytrace.facets import CallSite, FoldSite
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import BOOL, NONE, Type
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.facets import CallSite, Lowering
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import String, Type
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
-from pytrace.registry import CallSite, FunctionDef, Lowering, Param
+from pytrace.facets import CallSite, Lowering
+from pytrace.registry import FunctionDef, Param
 from pytrace.types import (
     INET,
     MAC_ADDRESS,

@@ -1,8 +1,8 @@
 """getopt(): named parameters of the command line (spec 02 §11).
 
 Place in the pipeline: rows for sema, codegen and help; `sema.params` reads the command line for rows that declare an
-option.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer would get wrong: the value is known when the script is
-compiled, but it is no literal: its type is the 64-bit, bool or max_strlen one of its default.
+option.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer would get wrong: the value is known when the script
+is compiled, but it is no literal: its type is the 64-bit, bool or max_strlen one of its default.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.facets import CallSite, Lowering
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import BOOL, INT64, UINT64, Space, String, Type
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def _lower(em: Lowering, call: typed.Call) -> Any:
 ROWS = (
     FunctionDef(
         name="getopt",
-        doc="The value of the named parameter `--name` of the command line, or the default.\n\nThe default's type is the "
-        "parameter's: bool (also without a default), uint64, int64 for a negative number, or string.",
+        doc="The value of the named parameter `--name` of the command line, or the default.\n\nThe default's type is "
+        "the parameter's: bool (also without a default), uint64, int64 for a negative number, or string.",
         signatures=(
             "bool getopt(const string name)",
             "T getopt(const string name, const T default[, const string description])",

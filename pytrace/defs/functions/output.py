@@ -16,8 +16,8 @@ from pytrace.runtime.output.printf import Formatter, Spec
 from pytrace.types import NONE, Aggregate, Type
 
 if TYPE_CHECKING:
+    from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec
-    from pytrace.registry import CallSite, Handling, Lowering
     from pytrace.sema import typed
 
 _FORMAT = (Param("fmt", Kind.FORMAT), Param("args", Kind.ANY, optional=True, variadic=True))

@@ -11,12 +11,13 @@ import os
 from struct import pack, unpack_from
 from typing import TYPE_CHECKING, Any
 
-from pytrace.registry import CallSite, FunctionDef, Handler, Kind, Param
+from pytrace.facets import CallSite
+from pytrace.registry import FunctionDef, Handler, Kind, Param
 from pytrace.types import UINT32, UINT64, Buffer, Int, Pointer, Space, Struct, Type
 
 if TYPE_CHECKING:
+    from pytrace.facets import Handling, Lowering
     from pytrace.program import EventSpec, Layout
-    from pytrace.registry import Handling, Lowering
     from pytrace.sema import typed
 
 _KEY = "functions.packets:skboutput"
@@ -81,7 +82,8 @@ def _bind(rt: Handling, event: EventSpec) -> Handler:
     def handle(data: bytes | memoryview) -> None:
         if not files:
             try:
-                files.append(os.open(path.encode("latin-1"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
+                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+                files.append(os.open(path.encode("latin-1"), flags, 0o644))
             except OSError as error:
                 rt.user_error(f"failed to open file '{path}' ({error.strerror})")
                 return

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import BOOL, NONE, Enum, Int, Pointer, Space, Type
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.registers import OFFSETS
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.facets import CallSite, Lowering
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import UINT64, Type
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pytrace.registry import FunctionDef, Handler
 from pytrace.types import NONE
 
 if TYPE_CHECKING:
+    from pytrace.facets import Handling
     from pytrace.program import EventSpec
-    from pytrace.registry import Handling
 
 
 def _bind_error(rt: Handling, event: EventSpec) -> Handler:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory, umin
+from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import Array, Buffer, Enum, Int, Pointer, Space, String, Struct, Type
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
-from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Lowering, Param
+from pytrace.facets import CallSite, FoldSite, Lowering
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import KSYM, UINT8, UINT16, UINT32, UINT64, USYM, Enum, Int, Pointer, Space, Type
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.facets import CallSite, Lowering
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import Space, String, Struct, Type
 
 if TYPE_CHECKING:

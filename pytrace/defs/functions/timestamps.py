@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory
+from pytrace.facets import CallSite, Lowering
 from pytrace.program import Layout
-from pytrace.registry import CallSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import TIMESTAMP, Int, Type
 
 if TYPE_CHECKING:

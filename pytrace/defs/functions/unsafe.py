@@ -11,8 +11,9 @@ import signal as signals
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, FunctionDef, Kind, Lowering, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import BOOL, INT64, NONE, Enum, Int, Type
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pytrace.registry import FunctionDef, Handler, Kind, Param
 from pytrace.types import NONE, UINT64
 
 if TYPE_CHECKING:
+    from pytrace.facets import Handling, Lowering
     from pytrace.program import EventSpec, Layout
-    from pytrace.registry import Handling, Lowering
     from pytrace.sema import typed
 
 _KEY = "functions.watching:unwatch"

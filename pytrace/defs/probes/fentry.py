@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pytrace.defs.attach_parts import closest, did_you_mean, unsigned
 from pytrace.defs.probes.rawtracepoint import lower_context_arg, lower_context_word, register_args
 from pytrace.defs.registers import ARGUMENTS
-from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
+from pytrace.facets import Lowering
+from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space, Type
 from pytrace.wildcard import has_wildcard, matcher
 

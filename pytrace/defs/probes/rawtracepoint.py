@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs.attach_parts import count_error
-from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
+from pytrace.facets import Lowering
+from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Field, Space, Struct, StructLayout, Type
 from pytrace.wildcard import has_wildcard, matcher
 

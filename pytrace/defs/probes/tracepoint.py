@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean
-from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
+from pytrace.facets import Lowering
+from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space, Struct, StructLayout, UnprintableStruct
 from pytrace.wildcard import has_wildcard, matcher
 

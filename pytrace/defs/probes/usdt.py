@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pytrace.defs import usdt_arguments
 from pytrace.defs.attach_parts import count_error
 from pytrace.defs.probes.uprobe import resolve_target
-from pytrace.registry import AttachPoint, AttachSite, Lowering, Pattern, ProbeDef
+from pytrace.facets import Lowering
+from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space, Struct
 from pytrace.wildcard import has_wildcard, matcher
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.registers import OFFSETS
+from pytrace.facets import FoldSite, Lowering
 from pytrace.grammar import ast
-from pytrace.registry import FoldSite, Lowering, VariableDef
+from pytrace.registry import VariableDef
 from pytrace.types import UINT8, UINT64
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
+from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, Lowering, VariableDef
+from pytrace.registry import VariableDef
 from pytrace.types import INT64, KSYM, NONE, UINT64, USYM, VOID, Pointer, Space, Struct, Type
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id, thread_id
+from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
-from pytrace.registry import CallSite, FoldSite, Kind, Lowering, Param, VariableDef
+from pytrace.registry import Kind, Param, VariableDef
 from pytrace.types import BOOL, INT32, UINT32, UINT64, USERNAME, Pointer, Space, String, Struct, Type
 
 if TYPE_CHECKING:

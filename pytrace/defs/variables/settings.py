@@ -7,8 +7,9 @@ printed.
 
 from __future__ import annotations
 
+from pytrace.facets import FoldSite
 from pytrace.grammar import ast
-from pytrace.registry import FoldSite, VariableDef
+from pytrace.registry import VariableDef
 from pytrace.types import INT64, NONE
 
 _FLAGS = ("cpp_demangle", "lazy_symbolication", "print_maps_on_exit", "use_blazesym", "show_debug_info")

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
-from pytrace.registry import CallSite, Kind, Lowering, Param, VariableDef
+from pytrace.facets import CallSite, Lowering
+from pytrace.registry import Kind, Param, VariableDef
 from pytrace.types import Stack, Type
 
 if TYPE_CHECKING:

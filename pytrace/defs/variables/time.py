@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytrace.registry import CallSite, Kind, Lowering, Param, VariableDef
+from pytrace.facets import CallSite, Lowering
+from pytrace.registry import Kind, Param, VariableDef
 from pytrace.types import UINT64, Int, Type
 
 if TYPE_CHECKING:
