@@ -2,8 +2,8 @@
 
 Place in the pipeline: below sema, codegen and runtime, which are handed a `Registry` and call the rows' hooks;
 the rows themselves live in `pytrace.defs`.  In: nothing.  Out: `FunctionDef`, `VariableDef`, `AggregateDef`,
-`ProbeDef`, `MapDef`.  How a row sees the stage that calls it is in `pytrace.facets`.  What a newcomer would get wrong: a
-row's module is imported on a warm start too, for its runtime half, so it must not import llvmlite, lark or codegen at
+`ProbeDef`, `MapDef`.  How a row sees the stage that calls it is in `pytrace.facets`.  What a newcomer would get wrong:
+a row's module is imported on a warm start too, for its runtime half, so it must not import llvmlite, lark or codegen at
 module level: a lowering works through the `Lowering` that it is given.
 """
 

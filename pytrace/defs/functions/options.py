@@ -1,8 +1,8 @@
 """getopt(): named parameters of the command line (spec 02 §11).
 
 Place in the pipeline: rows for sema, codegen and help; `sema.params` reads the command line for rows that declare an
-option.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer would get wrong: the value is known when the script
-is compiled, but it is no literal: its type is the 64-bit, bool or max_strlen one of its default.
+option.  In: call sites and lowerings.  Out: `ROWS`.  What a newcomer would get wrong: the value is known when the
+script is compiled, but it is no literal: its type is the 64-bit, bool or max_strlen one of its default.
 """
 
 from __future__ import annotations
