@@ -31,6 +31,8 @@ _TAIL = {INT: (4, 0), ARRAY: (12, 0), STRUCT: (0, 12), UNION: (0, 12), ENUM: (0,
          VAR: (4, 0), DATASEC: (0, 12), DECL_TAG: (4, 0), ENUM64: (0, 12)}  # fmt: skip
 """Bytes behind the 12 common ones of a record: (fixed, for each of vlen)."""
 _HEADER = Layout("<III")
+_SEARCHES = 16
+"""So many functions are looked for one by one (4 ms each for vmlinux) before an index (60 ms) is made."""
 _C_SPELLINGS = {
     "unsigned": "unsigned int", "short": "short int", "unsigned short": "short unsigned int", "long": "long int",
     "unsigned long": "long unsigned int", "long long": "long long int", "unsigned long long": "long long unsigned int",
@@ -58,6 +60,9 @@ class BtfObject:
         self._where = lib.lib.btf__type_by_id
         self._types: dict[int, Type] = {}
         self._named: dict[str, dict[int, int]] = {}
+        self._functions: dict[str, int] | None = None
+        self._searched = 0
+        self._declarations: Dumper | None = None
 
     # records --------------------------------------------------------------
     def at(self, type_id: int) -> int:
@@ -242,8 +247,20 @@ class BtfObject:
         return ""
 
     # functions ---------------------------------------------------------------
+    def function_id(self, name: str) -> int | None:
+        """The id of a function: the first ones are searched for, from then on there is an index of all."""
+        if self._functions is None:
+            self._searched += 1
+            if self._searched <= _SEARCHES:
+                return self.find(name, (FUNC,))
+            self._functions = {}
+            for type_id, kind, offset, _ in self.walk():
+                if kind == FUNC:
+                    self._functions.setdefault(self.string(offset), type_id)
+        return self._functions.get(name)
+
     def function(self, name: str, declarations: bool = False) -> Function | None:
-        func_id = self.find(name, (FUNC,))
+        func_id = self.function_id(name)
         return None if func_id is None else self.function_at(func_id, declarations)
 
     def function_at(self, func_id: int, declarations: bool = False) -> Function:
@@ -254,9 +271,9 @@ class BtfObject:
         rows = [unpack_from("<2I", owner.data, tail + 8 * n) for n in range(vlen)]
         written: tuple[str, ...] = ()
         if declarations:
-            dumper = self.dumper()
-            written = tuple(dumper.declaration(t) for t in (*(t for _, t in rows), result))
-            dumper.close()
+            if self._declarations is None:
+                self._declarations = self.dumper()  # takes longer to make than to use; lives as long as the process
+            written = tuple(self._declarations.declaration(t) for t in (*(t for _, t in rows), result))
         params = tuple((owner.string(n), self.type(t)) for n, t in rows)
         return Function(name, self.name, params, self.type(result), written)
 
@@ -342,7 +359,7 @@ class Btf:
     def find_func_id(self, name: str, module: str = "", kind: int = FUNC) -> tuple[int, str] | None:
         """(BTF id, module) of a function (or of another `kind`), for attaching and calls of kernel functions."""
         for btf in self.objects(module):
-            type_id = btf.find(name, (kind,))
+            type_id = btf.function_id(name) if kind == FUNC else btf.find(name, (kind,))
             if type_id is not None:
                 return type_id, btf.name
         return None
