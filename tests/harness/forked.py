@@ -1,7 +1,7 @@
 """Call the command line in a fork of the test process: as apart as a new process, without Python's start.
 
 In: arguments and environment.  Out: `Finished`.  What a newcomer would get wrong: libraries are imported once here,
-before the first fork; the child is ended with its whole session when the deadline passes.
+ahead of the first fork; the child is ended with its whole session when the deadline passes.
 """
 
 from __future__ import annotations

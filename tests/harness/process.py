@@ -92,7 +92,7 @@ class _Reader:
     """Reads one pipe in a thread; sets `seen` when the tracer says that it is attached."""
 
     def __init__(self, pipe: object, seen: threading.Event | None = None) -> None:
-        self.pipe, self.seen, self.raw = pipe, seen, b""
+        self.pipe, self.seen, self.raw = pipe, seen, bytearray()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 

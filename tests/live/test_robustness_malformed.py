@@ -1,7 +1,7 @@
 """Malformed input of every kind ends soon, with a diagnostic and a documented exit status, and leaves nothing behind.
 
-Needs root, since most of it is refused after the check for privileges.  The inputs are in tests/cases/malformed; those
-too large to be written down are made here.
+Needs root, since most of it is refused after the check for privileges.  The inputs are in tests/cases/malformed, and
+those too large to be written down are made here.
 """
 
 from __future__ import annotations
