@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytrace.sema import typed
 
 _LARGEST_PADDED = 1024
+_PAGE = 4096
 
 
 def _is_number(t: Type) -> bool:
@@ -182,7 +183,9 @@ def _path_type(site: CallSite) -> Type:
 def _path_into(em: Lowering, call: typed.Call, dest: Any) -> None:
     address, _ = em.address(call.args[0])
     em.zero(dest, call.type.size)
-    em.helper("d_path", address, dest, em.const(call.type.size))
+    # A member of a null pointer has a small number for its address, which the helper would not take.
+    with em.when(em.builder.icmp_unsigned(">", address, em.const(_PAGE))):
+        em.helper("d_path", address, dest, em.const(call.type.size))
 
 
 ROWS = (
