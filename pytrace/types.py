@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar
 
 
@@ -146,6 +147,7 @@ class Array(Type):
         return f"{self.element}[{self.length}]"
 
 
+@lru_cache(maxsize=4096)  # a tuple asks each element for size and alignment: uncached, 2 to the depth of nesting
 def _offsets(types: tuple[Type, ...]) -> tuple[tuple[int, ...], int, int]:
     """Natural-alignment layout of a sequence: (offsets, size, alignment)."""
     at, align, offsets = 0, 1, []
