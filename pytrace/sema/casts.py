@@ -32,6 +32,12 @@ from pytrace.types import (
 )  # fmt: skip
 
 
+_NO_BTF = (
+    "No BTF could be read (/sys/kernel/btf/vmlinux, or the file that BPFTRACE_BTF names), so the kernel's types are not"
+    " known: define this one in the script, #include it, or run a kernel that is built with CONFIG_DEBUG_INFO_BTF"
+)
+
+
 def written_type(el: Elaborator, node: ast.TypeExpr) -> Type | None:
     """The type that the script names; None after an error, UNKNOWN for a `typeof` that is not inferred yet."""
     if isinstance(node, ast.TypeOf):
@@ -45,7 +51,8 @@ def written_type(el: Elaborator, node: ast.TypeExpr) -> Type | None:
         return Pointer(inner) if isinstance(node, ast.PointerTo) else sized(inner, node.length or 0)
     found = el.inference.scope.resolve(node)
     if isinstance(found, str):
-        el.inference.report.once(phases.COLLECT, "type", node.span, f'Cannot resolve unknown type "{found}"')
+        hints = () if el.inference.target.has_btf() else (_NO_BTF,)
+        el.inference.report.once(phases.COLLECT, "type", node.span, f'Cannot resolve unknown type "{found}"', hints)
         return None
     return found
 

@@ -1,6 +1,6 @@
 """However a trace ends, it ends soon, says what it has to say, and leaves nothing in the kernel.
 
-What a newcomer would get wrong: a tracer that is killed cannot clean up, so everything must hang on its file descriptors
+What a newcomer would get wrong: a tracer that is killed cannot clean up, so all must hang on its file descriptors
 and on nothing that survives them (no pinned object, no name in uprobe_events).
 """
 
