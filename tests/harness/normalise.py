@@ -52,6 +52,8 @@ NORMALISERS: dict[str, Callable[[str], str]] = {
     "head": _lines(lambda lines: lines[:3]),
     # how many lines there are is not determined, that there are some is
     "any": lambda text: "SOME\n" if text.strip() else "NONE\n",
+    # map entries with a stack as key: that there are some, not which and how many
+    "stacks": lambda text: re.sub(r"(@\w*\[\n(?: +\S.*\n)+(?:, .*)?\]: .*\n+)+", "STACKS\n", text),
     # empty stack frames of unknown depth: only that there is an indented line
     "frames": lambda text: re.sub(r"((?:^|\n)[ ]{4,}\S[^\n]*)+", "\n    FRAMES", text),
 }
