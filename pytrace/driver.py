@@ -119,11 +119,11 @@ def _load_runtime() -> None:
     from pytrace.runtime.output import text  # noqa: F401
 
 
-def compile_source(source: Source, options: Options, target: Machine) -> Program:
+def compile_source(source: Source, options: Options, target: Machine, stages: Stages | None = None) -> Program:
     """Source to Program.  Raises ScriptError with every diagnostic that was found."""
     from pytrace.grammar.parser import parse
 
-    stages = Stages("time" in options.debug)
+    stages = stages or Stages("time" in options.debug)
     diagnostics = Diagnostics()
     with stages("parse"):
         tree = parse(source, diagnostics)
@@ -265,8 +265,29 @@ def format_script(source: Source, options: Options) -> int:
 # ---------------------------------------------------------------- Program to events
 
 
+_BENCH_ROUNDS = 20
+
+
+def compiler_bench(source: Source, options: Options) -> int:
+    """`--mode compiler-bench`: the machine's report, then what each stage took over several compilations."""
+    from statistics import mean, stdev
+
+    from pytrace.runtime.machine import Machine
+
+    info(options)
+    stages = Stages(wanted=False)
+    for _ in range(_BENCH_ROUNDS):
+        compile_source(source, options, Machine.from_options(options), stages)
+    for name in dict.fromkeys(stage for stage, _ in stages.rows):
+        times = [1000 * seconds for stage, seconds in stages.rows if stage == name]
+        sys.stdout.write(f"{name:<30}{len(times):<8}{mean(times):8.2f} ± {stdev(times):.2f} ms\n")
+    return 0
+
+
 def main(source: Source, options: Options) -> int:
     """Compile and run as the command does; the exit status."""
+    if options.mode == "compiler-bench":
+        return compiler_bench(source, options)
     program = obtain(source, options, apart=True)
     if options.warning_level:
         sys.stderr.write("".join(m.coloured if options.colour else m.plain for m in program.warnings))
