@@ -166,6 +166,7 @@ TRACEPOINT = ProbeDef(
     lower_arg=_lower_arg,
     attach=_attach,
     pid_filter=True,
+    return_code=1,  # 0 would take the event away from perf users of the same tracepoint (trace_call_bpf)
 )
 
 ROWS = (TRACEPOINT,)
