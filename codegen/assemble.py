@@ -21,6 +21,33 @@ def program_name(instance: typed.Instance, number: int) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)[:80] + f"_{number + 1}"
 
 
+def sessions(script: typed.TypedScript) -> dict[int, int]:
+    """The number of the instance for the return by that for the entry, where both are one program."""
+    found: dict[int, int] = {}
+    entries: dict[str, int] = {}
+    points = [(n, instance.attach_points[0]) for n, instance in enumerate(script.instances)]
+    pairs = [(n, point) for n, point in points if point.params.get("session")]
+    for number, point in pairs:
+        if point.provider.session is not None:
+            entries[point.session] = number
+    for number, point in pairs:
+        if point.provider.session is None:
+            found[entries[point.session]] = number
+    return found
+
+
+def program_numbers(script: typed.TypedScript) -> list[int]:
+    """Which program of the Program each instance is in."""
+    joined = {exit: entry for entry, exit in sessions(script).items()}
+    alone = [n for n in range(len(script.instances)) if n not in joined]
+    return [alone.index(joined.get(n, n)) for n in range(len(script.instances))]
+
+
+def body_name(instance: typed.Instance, number: int) -> str:
+    """The function of an instance: the program itself, or in a session a part of it."""
+    return program_name(instance, number) + ("_part" if instance.attach_points[0].params.get("session") else "")
+
+
 def section_name(name: str) -> str:
     # Not the function's own name: "changed binding to STB_GLOBAL", says LLVM when both are equal.
     return "prog." + name
@@ -30,14 +57,18 @@ def assemble(module: ModuleBuilder, data: bytes, warnings: Iterable[Message]) ->
     """Everything that is needed to run the script."""
     script = module.script
     found = ObjectFile(data) if script.instances else None
-    programs, probes = [], []
+    programs: list[ProgramSpec] = []
+    probes: list[ProbeSpec] = []
+    returns = set(sessions(script).values())
     for number, instance in enumerate(script.instances):
+        if number in returns:
+            continue
         assert found is not None
         name = program_name(instance, number)
-        programs.append(_program(module, instance, name, found.link(section_name(name))))
         for point in instance.attach_points:
             row = script.registry.key_of(point.provider)
-            probes.append(ProbeSpec(row, point.name, number, dict(point.params), location_of(point.span)))
+            probes.append(ProbeSpec(row, point.name, len(programs), dict(point.params), location_of(point.span)))
+        programs.append(_program(module, instance, name, found.link(section_name(name))))
     maps = module.maps(len(programs))
     if found is not None and found.rodata:
         maps += (MapSpec("constants", "array", 4, len(found.rodata), 1, RDONLY_PROG, initial=bytes(found.rodata)),)
@@ -74,5 +105,6 @@ def _lines(module: ModuleBuilder, linked: Linked) -> Iterable[LineRow]:
     for row in linked.lines:
         if row.index > last:  # the kernel wants them strictly ascending
             source = module.debug.sources.get(row.file)
-            yield LineRow(row.index, row.line, row.column, source.line(row.line) if source else "")
+            end = module.debug.ends.get((row.file, row.line, row.column), 0)
+            yield LineRow(row.index, row.line, row.column, source.line(row.line) if source else "", end)
             last = row.index

@@ -20,6 +20,8 @@ class DebugInfo:
     def __init__(self, module: ir.Module) -> None:
         self._module = module
         self.sources: dict[str, Source] = {}
+        self.ends: dict[tuple[str, int, int], int] = {}
+        """(file, line, column) of an expression -> the column behind it, for those on one line."""
         self._files: dict[str, Any] = {}
         self._unit: Any = None
         self._locations: dict[tuple[int, int, int], Any] = {}
@@ -92,6 +94,9 @@ class DebugInfo:
     def location(self, scope: Any, span: Span) -> Any:
         """The DILocation of the start of `span`; code from a macro is placed where the macro's text stands."""
         line, column = span.source.line_col(span.start)
+        last_line, end = span.source.line_col(max(span.start, span.end))
+        if line == last_line:
+            self.ends[span.source.name, line, column] = end
         scope = self._scope_in(scope, span.source)
         key = (id(scope), line, column)
         if key not in self._locations:

@@ -63,7 +63,7 @@ class Emitter:
         """Emit into another function."""
         before = self.__dict__.get("frame")
         self.frame = frame
-        frame.scope = self.module.debug.describe(frame.function, span, local=frame.kind != "program")
+        frame.scope = self.module.debug.describe(frame.function, span, local=frame.kind != "program" or frame.is_part)
         self.mark(span)
         frame.at_entry.debug_metadata = self.builder.debug_metadata
         try:

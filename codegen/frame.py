@@ -71,6 +71,8 @@ class Frame:
         self.exit_slot: Any = None
         """Of a program: two words, whether a callback has returned from the probe, and the value."""
         self.result: typed.SubprogramSymbol | None = None
+        self.is_part = function.linkage == "internal"
+        """Of a program: called by another function that is the program's first (sessions)."""
         self.last_callback: Frame
         self.shared: dict[typed.VarSymbol, int] = {}
         """Variables that callbacks use, by their offset in `shared_area`."""

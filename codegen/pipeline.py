@@ -23,8 +23,11 @@ from pytrace.sema import typed
 def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool, cpu_slots: int) -> ModuleBuilder:
     """The unoptimised module of a script."""
     module = ModuleBuilder(script, backend.data_layout(cpu), verbose_warnings, cpu_slots)
+    numbers = assemble.program_numbers(script)
     for number, instance in enumerate(script.instances):
-        _program(module, instance, number)
+        _program(module, instance, number, numbers[number])
+    for entry, exit in assemble.sessions(script).items():
+        _session(module, script.instances[entry], entry, script.instances[exit], exit)
     if module.can_end:
         for number, instance in enumerate(script.instances):
             if instance.attach_points[0].provider.phase == "attach":
@@ -34,7 +37,7 @@ def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool, cpu_slots
 
 def _end_with_the_run(module: ModuleBuilder, instance: typed.Instance, number: int) -> None:
     """Let a program return at once when another has ended the run: a branch in front of all but its entry block."""
-    function = module.ir.get_global(assemble.program_name(instance, number))
+    function = module.ir.get_global(assemble.body_name(instance, number))
     entry = function.entry_basic_block
     goes_on = entry.instructions.pop()
     entry.terminator = None
@@ -50,13 +53,33 @@ def _end_with_the_run(module: ModuleBuilder, instance: typed.Instance, number: i
     builder.ret(I64(instance.attach_points[0].provider.return_code))
 
 
-def _program(module: ModuleBuilder, instance: typed.Instance, number: int) -> None:
-    name = assemble.program_name(instance, number)
+def _session(module: ModuleBuilder, entry: typed.Instance, number: int, exit: typed.Instance, exit_number: int) -> None:
+    """One program for entry and return: the kernel says which of the two it is."""
+    name = assemble.program_name(entry, number)
     function = ir.Function(module.ir, ir.FunctionType(I64, [PTR]), name)
     function.section = assemble.section_name(name)
     function.attributes.add("nounwind")
+    em = Emitter(module, entry)
+    with em.in_frame(Frame(module, function, "program"), entry.span):
+        em.mark(entry.span)
+        answer = em.kfunc("bpf_session_is_return", "i64")  # a bool: of the register only the lowest byte counts
+        with em.when(em.builder.icmp_unsigned("!=", em.builder.and_(answer, em.const(1)), em.const(0))):
+            part = module.ir.get_global(assemble.body_name(exit, exit_number))
+            em.builder.ret(em.builder.call(part, [em.ctx]))
+        part = module.ir.get_global(assemble.body_name(entry, number))
+        em.builder.ret(em.builder.call(part, [em.ctx]))
+
+
+def _program(module: ModuleBuilder, instance: typed.Instance, number: int, program: int) -> None:
+    name = assemble.body_name(instance, number)
+    function = ir.Function(module.ir, ir.FunctionType(I64, [PTR]), name)
+    function.section = assemble.section_name(name)
+    function.attributes.add("nounwind")
+    if name != assemble.program_name(instance, number):
+        function.linkage = "internal"
+        function.attributes.add("noinline")
     em = Emitter(module, instance)
-    em.program_index = number
+    em.program_index = program
     with em.in_frame(Frame(module, function, "program"), instance.span):
         if instance.predicate is not None:
             em.mark(instance.predicate.span)

@@ -139,7 +139,8 @@ def _report(error: PytraceError, options: Options) -> int:
         if error.line:
             _say(f"{error.line.location}: ERROR: {error.cause}\n{error.line.excerpt}".rstrip("\n"))
         _say(error.log if options.verbose else "")
-        _say(f"ERROR: {error}")
+        if not error.line or error.cause != str(error):
+            _say(f"ERROR: {error}")
         _say(f"HINT: {error.advice}" if error.advice else "")
     elif isinstance(error, MachineError):
         _say(f"ERROR: {error}")

@@ -14,7 +14,7 @@ from typing import Any
 from pytrace import types
 from pytrace.types import Type
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever a record below changes; part of the cache key and of a stored Program."""
 
 
@@ -110,12 +110,14 @@ class Relocation:
 
 @dataclass(frozen=True, slots=True)
 class LineRow:
-    """`line_info` of bpf_prog_load: instruction index, and what the script says there."""
+    """`line_info` of bpf_prog_load: instruction index, and what the script says there; `end`: the column behind the
+    expression, 0 if not known."""
 
     index: int
     line: int
     column: int
     text: str
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

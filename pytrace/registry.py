@@ -197,6 +197,8 @@ class AttachPoint:
     """What `func` would show, "" where unknown."""
     attachments: int = 1
     """How many functions or events this one attaches to (multi links), for `Attached N probes`."""
+    session: str = ""
+    """What a probe and its return probe have in common when they may become one program (`ProbeDef.session`)."""
 
 
 @dataclass(slots=True)
@@ -314,6 +316,9 @@ class ProbeDef(Def):
     attach_last_first: bool = False
     pid_filter: bool = False
     return_code: int = 0
+    session: Callable[[Target, AttachPoint, AttachPoint], tuple[AttachPoint, AttachPoint] | None] | None = None
+    """Of a provider whose probe can become one program with its return probe (kprobe sessions): given the two, which
+    have equal `AttachPoint.session`, what they are then; only the first is attached.  None: not on this kernel."""
     args_are_parameters: bool = False
     """`args` are a function's parameters (a wrong name is "Can't find function parameter"), not a record's fields."""
 

@@ -41,12 +41,13 @@ def explain(kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError
     if not log:
         return KernelError(f"Error loading BPF program for {spec.name}", number, advice=_advice(number, spec))
     line = _script_line(log, spec)
-    message = _helper_message(log) or _stack_message(log)
-    if not message:
-        message = (
-            f"Error loading BPF program for {spec.name}. Error code: -{number} ({os.strerror(number)})."
-            " Use -v for full kernel error log."
-        )
+    message = _helper_message(log)
+    if message:
+        return VerifierError(message, cause=message, log=log, line=line)
+    message = _stack_message(log) or (
+        f"Error loading BPF program for {spec.name}. Error code: -{number} ({os.strerror(number)})."
+        " Use -v for full kernel error log."
+    )
     return VerifierError(message, cause=cause_of(log), log=log, line=line)
 
 
@@ -96,8 +97,10 @@ def _script_line(log: str, spec: ProgramSpec) -> VerifierLine | None:
     if row is None:
         return None
     name = spec.location.filename if spec.location else "script"
-    marker = " " * max(0, row.column - 1) + "~"
-    return VerifierLine(f"{name}:{row.line}:{row.column}", f"{row.text}\n{marker}\n" if row.text else "")
+    end = max(row.end, row.column)
+    where = f"{row.column}-{end}" if end > row.column else f"{row.column}"
+    marker = " " * max(0, row.column - 1) + "~" * max(1, end - row.column)
+    return VerifierLine(f"{name}:{row.line}:{where}", f"{row.text}\n{marker}\n" if row.text else "")
 
 
 def _helper_message(log: str) -> str:

@@ -271,7 +271,27 @@ class Reading:
                 result.append(ExpandedProbe(probe.probe, tuple(points)))
             elif _error_count(self.diagnostics) == errors:
                 self._no_attach_points(probe.span)
-        return [] if _error_count(self.diagnostics) else self._filtered(result)
+        return [] if _error_count(self.diagnostics) else self._sessions(self._filtered(result))
+
+    def _sessions(self, probes: list[ExpandedProbe]) -> list[ExpandedProbe]:
+        """Join each probe with the one return probe of the same attach point, where provider and kernel can do that."""
+        single = [(n, p.attach_points[0]) for n, p in enumerate(probes) if len(p.attach_points) == 1]
+        result, taken = list(probes), set()
+        for n, entry in single:
+            join = entry.provider.session
+            exits = [
+                (m, p) for m, p in single
+                if p.session == entry.session and p.provider is not entry.provider and m not in taken
+            ]  # fmt: skip
+            if join is None or not entry.session or len(exits) != 1:
+                continue
+            joined = join(self.options.target, entry, exits[0][1])
+            if joined is not None:
+                m = exits[0][0]
+                taken.add(m)
+                result[n] = ExpandedProbe(probes[n].probe, (joined[0],))
+                result[m] = ExpandedProbe(probes[m].probe, (joined[1],))
+        return result
 
     def _expand_one(self, site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
         row = pattern.provider

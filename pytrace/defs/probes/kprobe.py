@@ -93,7 +93,9 @@ def _single(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     if pattern.address or site.unsafe:
         return [_point(site, pattern)]
     modules = site.target.traceable_modules(pattern.function)
-    return [_point(site, pattern)] if (module in modules if module else modules) else []
+    if not (module in modules if module else modules):
+        return []
+    return [replace(_point(site, pattern), session="" if module or pattern.offset else pattern.function)]
 
 
 def _point(site: AttachSite, pattern: Pattern) -> AttachPoint:
@@ -104,6 +106,7 @@ def _point(site: AttachSite, pattern: Pattern) -> AttachPoint:
         "address": pattern.address,
         "return": pattern.provider is KRETPROBE,
         "multi": False,
+        "session": False,
     }
     return AttachPoint(
         pattern.provider,
@@ -125,6 +128,20 @@ def _multi(site: AttachSite, pattern: Pattern, names: list[str]) -> AttachPoint:
         attach_type="trace_kprobe_multi",
         attachments=len(names),
         function="",
+        session=pattern.function,
+    )
+
+
+def _session(target: Target, entry: AttachPoint, exit: AttachPoint) -> tuple[AttachPoint, AttachPoint] | None:
+    """One program and one link for a function's entry and return (Linux 6.10)."""
+    if target.feature("kprobe_session") is not True:
+        return None
+    functions = entry.params.get("functions", (entry.function,))
+    params = {**entry.params, "multi": True, "functions": functions, "session": True}
+    attach_type = "trace_kprobe_session"
+    return (
+        replace(entry, params=params, attach_type=attach_type),
+        replace(exit, params={**exit.params, "session": True}, attach_type=attach_type, attachments=0),
     )
 
 
@@ -143,7 +160,8 @@ def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
 
     p = probe.params
     if p["multi"]:
-        return attach_kprobe_multi(session, program, list(p["functions"]), returns=p["return"])
+        functions = list(p["functions"])
+        return attach_kprobe_multi(session, program, functions, returns=p["return"], session_link=p["session"])
     return attach_kprobe(
         session,
         program,
@@ -206,6 +224,7 @@ KPROBE = ProbeDef(
     attach=_attach,
     attach_last_first=True,
     pid_filter=True,
+    session=_session,
 )
 KRETPROBE = ProbeDef(
     name="kretprobe",
