@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.codegen import expressions, memory, strings
-from pytrace.codegen.module import I1, I64, PTR, int_type
+from pytrace.codegen.module import I1, PTR, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
 from pytrace.types import Type
@@ -147,6 +147,3 @@ def convert_memory(em: Emitter, pointer: Any, source: Type, goal: Type, dest: An
         em.copy(dest, pointer, goal.size)
     else:
         raise InternalError("codegen", f"no conversion of {source} to {goal}", blame.span)
-
-
-__all__ = ["I64", "convert_memory", "is_same_bytes", "register", "scalar", "store"]

@@ -18,7 +18,7 @@ from pytrace import types
 from pytrace.codegen import control, events, expressions, maps, memory, strings
 from pytrace.codegen.bpf_helpers import HELPERS
 from pytrace.codegen.frame import Frame
-from pytrace.codegen.module import ENDED, GLOBALS, I1, I8, I16, I32, I64, PTR, RODATA, VOID, ModuleBuilder, int_type
+from pytrace.codegen.module import ENDED, GLOBALS, I1, I32, I64, PTR, RODATA, VOID, ModuleBuilder, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.program import Layout
 from pytrace.registry import Def, ProbeDef
@@ -285,6 +285,3 @@ class Emitter:
 
     def row_key(self, row: Def) -> str:
         return self.registry.key_of(row)
-
-
-__all__ = ["I1", "I8", "I16", "I32", "I64", "PTR", "Emitter"]

@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen import aggregates, control, conversions, events, maps, memory, places, strings
-from pytrace.codegen.module import I1, I64, PTR, int_type
+from pytrace.codegen.module import I1, I64, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
 
@@ -270,6 +270,3 @@ def _lowerings() -> dict[type, Callable[[Emitter, Any], Any]]:
         typed.FieldRead: places.load,
         typed.IndexRead: places.load,
     }
-
-
-__all__ = ["PTR", "address_of", "effect", "raw", "scalar", "width"]

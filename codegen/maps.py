@@ -15,7 +15,7 @@ from llvmlite import ir
 from pytrace import types
 from pytrace.codegen import events, memory
 from pytrace.codegen.map_storage import round8
-from pytrace.codegen.module import I1, I64, int_type
+from pytrace.codegen.module import I64, int_type
 from pytrace.program import MapSpec
 from pytrace.sema import typed
 from pytrace.source import Span
@@ -305,6 +305,3 @@ def length(em: Emitter, symbol: typed.MapSymbol) -> Any:
     if symbol.key_type is None and spec.storage != "buckets":
         return em.builder.zext(em.not_null(lookup(em, symbol, None)), I64)
     return loops.count_elements(em, symbol)
-
-
-__all__ = ["I1", "assign", "delete", "key_pointer", "length", "lookup", "read_scalar", "store_read", "update"]

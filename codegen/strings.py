@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from pytrace import types
-from pytrace.codegen import control, events, memory
+from pytrace.codegen import events, memory
 from pytrace.codegen.module import I1, I8, I64
 from pytrace.sema import typed
 from pytrace.source import Span
@@ -175,6 +175,3 @@ def _scan(em: Emitter, count: int, step: Any, at_end: Any) -> Any:
     result.add_incoming(answer, here)
     result.add_incoming(at_end, more)
     return result
-
-
-__all__ = ["control", "equal_bytes", "equal_constant", "equal_strings", "equal_values", "store_constant"]
