@@ -1,8 +1,8 @@
 """docs/differences.md against the reference: each section's script gives the two outputs that the section lists.
 
 A section is `## N. title`, its reason, a fenced `bpftrace` script, perhaps before it a fenced `sh` command ({tool},
-{script} and {programs} as in tests/harness/datafile.py, {file} a file of the script), and what either tool prints, fenced
-as `text reference` and `text pytrace`: standard output, then the messages, without empty lines and without what is about
+{script} and {programs} as in tests/harness/datafile.py, {file} a file of the script), and what either tool prints,
+fenced as `text reference` and `text pytrace`: standard output, then the messages, without empty lines and what is about
 the machine; `status N` at the end unless it is 0; `…` stands for anything.  What a newcomer would get wrong: a section
 also fails when the reference has become right, that is when both print the same.
 """
