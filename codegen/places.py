@@ -84,7 +84,7 @@ def _element(em: Emitter, expr: typed.IndexRead) -> Place:
     if isinstance(base, types.Array):
         size, length = base.element.size, base.length
     else:
-        size, length = 1, base.size
+        size, length = 1, _stored_type(expr.base).size
     place = resolve(em, expr.base)
     if isinstance(expr.index, typed.IntConst):
         place.offset += expr.index.value * size
@@ -185,10 +185,20 @@ def store(em: Emitter, expr: typed.Expr, dest: Any) -> None:
 
 def _store_at(em: Emitter, place: Place, expr: typed.Expr, dest: Any) -> None:
     pointer, address = _final(em, place)
+    stored = _stored_type(expr)
     if pointer is None:
-        em.read(dest, expr.type.size, address, place.space, blame(expr))
+        em.read(dest, stored.size, address, place.space, blame(expr))
     else:
-        memory.copy_typed(em, dest, pointer, expr.type)
+        memory.copy_typed(em, dest, pointer, stored)
+    if stored.size < expr.type.size:
+        em.zero(em.at(dest, stored.size), expr.type.size - stored.size)
+
+
+def _stored_type(expr: typed.Expr) -> types.Type:
+    """The type of the bytes at a place: an array of characters may be read as a string with room for a NUL."""
+    if isinstance(expr, typed.FieldRead) and isinstance(expr.type, types.String):
+        return min(expr.field.type, expr.type, key=lambda t: t.size)
+    return expr.type
 
 
 def direct_pointer(em: Emitter, expr: typed.Expr) -> Any:
@@ -202,7 +212,7 @@ def direct_pointer(em: Emitter, expr: typed.Expr) -> Any:
 def _is_direct(expr: typed.Expr) -> bool:
     match expr:
         case typed.FieldRead():
-            return _is_direct(expr.base)
+            return _is_direct(expr.base) and _stored_type(expr).size == expr.type.size
         case typed.IndexRead():
             return isinstance(expr.index, typed.IntConst) and _is_direct(expr.base)
         case typed.Deref():

@@ -68,6 +68,13 @@ def _field_access(el: Elaborator, node: ast.FieldAccess) -> typed.Expr:
     return _member(el, node, base, t)
 
 
+def _with_room_for_nul(el: Elaborator, owner: Struct, t: Type) -> Type:
+    """A `char s[n]` of a struct that the script defines is a string[n+1], so that n characters are not a cut string."""
+    definitions = el.inference.scope.definitions
+    ours = definitions is not None and definitions.type_named(owner.name, owner.tag) == owner
+    return String(t.capacity + 1) if ours and isinstance(t, String) else t
+
+
 def _member(el: Elaborator, node: ast.FieldAccess, base: typed.Expr, t: Struct) -> typed.Expr:
     field = t.layout.find(node.name)
     is_args = t is el.unit.args and isinstance(base, typed.Builtin)
@@ -83,7 +90,8 @@ def _member(el: Elaborator, node: ast.FieldAccess, base: typed.Expr, t: Struct) 
     if field.tag == "common":
         el.mismatch(node.span, "BPF does not support accessing common tracepoint fields", what="field")
     if not is_args:
-        return typed.FieldRead(type=field.type, span=node.span, space=base.space, base=base, field=field)
+        kind = _with_room_for_nul(el, t, field.type)
+        return typed.FieldRead(type=kind, span=node.span, space=base.space, base=base, field=field)
     el.unit.looks_at_args = True
     if el.depth:
         el.error(f"'{base.row.name}' builtin is not allowed in a for-loop", base.span)  # type: ignore[attr-defined]
