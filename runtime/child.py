@@ -56,14 +56,13 @@ class Child:
         self._stopped = False
         order, self._order = os.pipe2(os.O_CLOEXEC)
         self._result, result = os.pipe2(os.O_CLOEXEC)
-        parent = os.getpid()
         try:
             self.pid = os.fork()
         except OSError as error:
             raise _failed(error.strerror or "") from None
         if self.pid == 0:
             os.close(self._order)
-            _become(kernel, parent, order, result, path, words)
+            _become(kernel, order, result, path, words)
         os.close(order)
         os.close(result)
         self.pidfd = kernel.pidfd_open(self.pid)
@@ -135,18 +134,16 @@ class Child:
             os.close(fd)
 
 
-def _become(kernel: Kernel, parent: int, order: int, result: int, path: str, words: list[str]) -> None:
+def _become(kernel: Kernel, order: int, result: int, path: str, words: list[str]) -> None:
     """In the child: wait for the order, execute.  Does not return."""
     what = "setup"
     try:
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_DFL)
         kernel.die_with_parent(signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)  # the parent went before we asked for its death signal
-        command = os.read(order, 1)
+        command = os.read(order, 1)  # and no other system call: probes may be attached by now
         if not command:
-            os._exit(0)  # the parent gave up
+            os._exit(0)  # the parent gave up, or went before we asked for its death signal
         if command == _STOP_AT_EXEC:
             what = "ptrace"
             kernel.ptrace(_PTRACE_TRACEME, 0)

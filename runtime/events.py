@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pytrace.registry import Def, Handler
 
 Batch = Callable[[list[bytes]], bytes]
+"""The text of a run; if it also has `each`, that gives the texts of its records."""
+
+_FEW = 16
+"""Fewer records are handled one by one."""
 
 
 class Dispatcher:
@@ -57,6 +61,22 @@ class Dispatcher:
                 return
 
     def _each(self, records: list[bytes]) -> None:
+        """Records of several events: those whose texts can be made apart from their order are formatted by event."""
+        places: dict[bytes, list[int]] = {}
+        for n, record in enumerate(records):
+            places.setdefault(record[:8], []).append(n)
+        forms = [getattr(self._batch(int.from_bytes(key, "little")), "each", None) for key in places]
+        if len(records) < _FEW or None in forms:
+            self._one_by_one(records)
+            return
+        texts = [b""] * len(records)
+        for form, where in zip(forms, places.values(), strict=True):
+            assert form is not None
+            for n, text in zip(where, form([records[n] for n in where]), strict=True):
+                texts[n] = text
+        self._output.write(b"".join(texts))
+
+    def _one_by_one(self, records: list[bytes]) -> None:
         handlers = self._handlers
         for record in records:
             event = int.from_bytes(record[:8], "little")

@@ -25,7 +25,7 @@ _LENGTH_MASK = abi.RING_DISCARD - 1
 _FIRST_LOOK = 16
 _SHORT = 8
 """A run of fewer records is not worth being one."""
-_MIXED = 256
+_MIXED = 1024
 """How many records a `Mixed` takes before runs are looked for again."""
 
 
@@ -126,19 +126,24 @@ class Ring:
 
     def _singly(self, runs: list[Run | Mixed], at: int, available: int) -> int:
         """Records whose lengths change all the time: some of them as one `Mixed`.  The bytes passed."""
-        words, place = self._words, 0
-        ends: list[tuple[int, int]] = []
-        while place < available and len(ends) < _MIXED:
+        words, place, most = self._words, 0, _MIXED
+        parts: list[slice] = []
+        busy, discard, mask = abi.RING_BUSY, abi.RING_DISCARD, _LENGTH_MASK
+        while place < available and most:
             header = words[at + place >> 2]
-            if header & abi.RING_BUSY:
-                break
-            length = header & _LENGTH_MASK
-            if not header & abi.RING_DISCARD and length >= 8:
-                ends.append((place + HEADER, place + HEADER + length))
-            place += HEADER + (length + 7 & ~7)
+            if header >= discard:  # one of the two highest bits
+                if header & busy:
+                    break
+                place += HEADER + ((header & mask) + 7 & ~7)
+                continue
+            place += HEADER
+            if header >= 8:
+                parts.append(slice(place, place + header))
+                most -= 1
+            place += header + 7 & ~7
         block = bytes(self._bytes[at : at + place])
-        if ends:
-            runs.append(Mixed([block[first:last] for first, last in ends], place))
+        if parts:
+            runs.append(Mixed([*map(block.__getitem__, parts)], place))
         return place
 
     def _alike(self, at: int, header: int, stride: int, most: int) -> int:

@@ -50,6 +50,7 @@ class Formatter:
         self._columns = len(specs)
         self._template = b"".join(template)
         self._repeated = self._template * _CHUNK
+        self._apart = self._template + b"\0"
 
     def one(self, data: bytes | memoryview) -> bytes:
         """The text of one record."""
@@ -69,14 +70,30 @@ class Formatter:
             return (self._template % ()) * len(records)
         return b"".join([self._block(records[at : at + _CHUNK]) for at in range(0, len(records), _CHUNK)])
 
+    __call__ = many
+
+    def each(self, records: list[bytes]) -> list[bytes]:
+        """The texts of many records of this event."""
+        count, data = len(records), b"".join(records)
+        if len(data) == self._size * count:
+            texts = (self._apart * count % self._values(data)).split(b"\0")
+            if len(texts) == count + 1:  # else a text itself has NUL bytes, from %c
+                return texts[:-1]
+        return [self.one(r) for r in records]
+
     def _block(self, records: list[bytes]) -> bytes:
-        row: Any = chain.from_iterable(self._record.iter_unpack(b"".join(records)))
+        count = len(records)
+        template = self._repeated if count == _CHUNK else self._template * count
+        return template % self._values(b"".join(records))
+
+    def _values(self, data: bytes) -> tuple[Any, ...]:
+        """What the template is filled with, for all records of `data`."""
+        row: Any = chain.from_iterable(self._record.iter_unpack(data))
         if self._converts:
             row = list(row)
             for i, convert in self._converts:
                 row[i :: self._columns] = map(convert, row[i :: self._columns])
-        count = len(records)
-        return (self._repeated if count == _CHUNK else self._template * count) % tuple(row)
+        return tuple(row)
 
 
 def _escape(literal: str) -> bytes:

@@ -31,7 +31,7 @@ TASK = "begin { print(((struct task_struct *)curtask)->pid); exit(); }"
 
 @pytest.fixture
 def run(pytrace: str, tmp_path: Path) -> Runner:
-    """run(*words, mounts=…, prefix=…, NAME=…): as another user or in a mount namespace of its own, without bin/pytrace's set-up."""
+    """run(*words, mounts=…, prefix=…, NAME=…): elsewhere, and without the set-up of bin/pytrace."""
     python = sys.executable
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pytrace.cli import command; command()"
 

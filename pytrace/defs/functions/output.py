@@ -36,7 +36,7 @@ def _formatter(rt: Handling, event: EventSpec) -> Formatter:
 
 
 def _batch(rt: Handling, event: EventSpec) -> Callable[[list[bytes]], bytes]:
-    return _formatter(rt, event).many
+    return _formatter(rt, event)
 
 
 # ---------------------------------------------------------------- printf
@@ -205,7 +205,7 @@ def _bind_print(rt: Handling, event: EventSpec) -> Handler:
 
 def _batch_print(rt: Handling, event: EventSpec) -> Callable[[list[bytes]], bytes] | None:
     """None for print(@map): maps are read when each event is processed."""
-    return None if event.data else _line_formatter(rt, event).many
+    return None if event.data else _line_formatter(rt, event)
 
 
 # ---------------------------------------------------------------- debugf
