@@ -72,6 +72,15 @@ def _parse_program(site: AttachSite, row: ProbeDef, parts: list[str]) -> Pattern
 def _check(site: AttachSite, pattern: Pattern) -> None:
     if not pattern.function:
         site.error("fentry/fexit should specify a function")
+        return
+    if _is_pattern(site, pattern) or pattern.target == "bpf" or not pattern.target:
+        return
+    for found in site.target.function(pattern.function, pattern.target)[:1]:
+        if len(found.params) > len(ARGUMENTS):
+            site.error(
+                f'Could not parse arguments of "{pattern.function}": functions with more than {len(ARGUMENTS)} '
+                "parameters are not supported."
+            )
 
 
 def _is_pattern(site: AttachSite, pattern: Pattern) -> bool:
@@ -176,8 +185,7 @@ def _list(row: str) -> Any:
         for owner, name in _matching(target, module, function):
             found = target.function_declarations(name, owner)[:1] if verbose else target.function(name, owner)[:1]
             for each in found:
-                if len(each.params) <= len(ARGUMENTS):
-                    yield f"{row}:{owner}:{name}", _declared(each, row == "fexit") if verbose else []
+                yield f"{row}:{owner}:{name}", _declared(each, row == "fexit") if verbose else []
 
     return listing
 
