@@ -31,7 +31,6 @@ from pytrace.types import (
     Type,
 )  # fmt: skip
 
-
 _NO_BTF = (
     "No BTF could be read (/sys/kernel/btf/vmlinux, or the file that BPFTRACE_BTF names), so the kernel's types are not"
     " known: define this one in the script, #include it, or run a kernel that is built with CONFIG_DEBUG_INFO_BTF"
