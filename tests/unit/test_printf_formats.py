@@ -56,7 +56,7 @@ def record(text: str, given: list[tuple[Type, Any]]) -> tuple[Formatter, bytes]:
 def show(text: str, *given: tuple[Type, Any]) -> str:
     formatter, data = record(text, list(given))
     one = formatter.one(data)
-    assert formatter.many([data] * 3) == one * 3
+    assert formatter.many([data] * 3) == one * 3 and formatter.each([data] * 3) == [one] * 3
     return one.decode("latin-1")
 
 
