@@ -33,7 +33,10 @@ PROMPT = 5.0 * SCALE
 WAIT = 30.0 * SCALE
 
 LOOP = "tracepoint:syscalls:sys_enter_getppid"
-STORM = f'{LOOP} /comm == "getppid_loop"/ {{ @n[comm] = count(); printf("%d %s\\n", pid, comm); }} end {{ printf("the end\\n"); }}'
+STORM = (
+    f'{LOOP} /comm == "getppid_loop"/ {{ @n[comm] = count(); printf("%d %s\\n", pid, comm); }}'
+    ' end { printf("the end\\n"); }'
+)
 
 
 @pytest.fixture
