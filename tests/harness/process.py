@@ -152,13 +152,15 @@ def held_by_processes() -> set[str]:
     return held
 
 
-def left_behind(before: frozenset[str], patience: float = 3.0) -> set[str]:
-    """What is new in the kernel since `before` and belongs to no process.  The kernel frees late: wait a little."""
+def left_behind(before: frozenset[str], patience: float = 10.0) -> set[str]:
+    """What is new in the kernel since `before` and belongs to no process, in every look until `patience` is over.
+
+    The kernel frees late, and other tests come and go meanwhile: what one look does not show has not been left behind.
+    """
     end = time.monotonic() + patience
+    left = kernel_objects() - before
     while True:
-        left = kernel_objects() - before
-        if left:
-            left -= held_by_processes()
+        left = (left & kernel_objects()) - held_by_processes()
         if not left or time.monotonic() > end:
-            return left
-        time.sleep(0.1)
+            return set(left)
+        time.sleep(0.2)
