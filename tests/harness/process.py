@@ -152,7 +152,7 @@ def held_by_processes() -> set[str]:
     return held
 
 
-def left_behind(before: frozenset[str], patience: float = 10.0) -> set[str]:
+def left_behind(before: frozenset[str], patience: float = 40.0) -> set[str]:
     """What is new in the kernel since `before` and belongs to no process, in every look until `patience` is over.
 
     The kernel frees late, and other tests come and go meanwhile: what one look does not show has not been left behind.
