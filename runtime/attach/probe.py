@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 
-from pytrace.diagnostics import MachineError
+from pytrace.diagnostics import KernelError, MachineError
 from pytrace.runtime.attach.perf import open_link
 from pytrace.runtime.link import Attacher, Link, refused
 from pytrace.runtime.sys import Kernel, PerfEvent
@@ -48,7 +48,12 @@ def attach_kprobe(
         errno.EADDRNOTAVAIL: "there is no such kernel function",
         errno.EINVAL: "the kernel does not allow a probe there",
     }
-    return open_link(session.kernel, event, -1, [0], prog_fd, f"Failed to attach to {where}", advice)
+    try:
+        return open_link(session.kernel, event, -1, [0], prog_fd, f"Failed to attach to {where}", advice)
+    except KernelError as error:
+        if error.errno == errno.EILSEQ:  # what its text says, about multibyte characters, helps nobody
+            raise MachineError(advice[errno.EILSEQ]) from None
+        raise
 
 
 def attach_kprobe_multi(

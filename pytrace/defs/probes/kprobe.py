@@ -90,11 +90,10 @@ def _single(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     if module and module != "vmlinux" and module not in site.target.modules():
         name = pattern.provider.name
         site.error(f"specified module {module} in probe {name}:{module}:{pattern.function} is not loaded.")
-    if pattern.address or site.unsafe:
-        return [_point(site, pattern)]
-    modules = site.target.traceable_modules(pattern.function)
-    if not (module in modules if module else modules):
-        return []
+    if not pattern.address and not site.unsafe:
+        modules = site.target.traceable_modules(pattern.function)
+        if not (module in modules if module else modules):
+            return []
     return [replace(_point(site, pattern), session="" if module or pattern.offset else pattern.function)]
 
 

@@ -47,7 +47,7 @@ def _is_pattern(site: AttachSite, pattern: Pattern) -> bool:
 
 
 def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
-    if not has_wildcard(pattern.function):
+    if not has_wildcard(pattern.function) and (pattern.target == "*" or not has_wildcard(pattern.target)):
         found = site.target.raw_tracepoint(pattern.function, "" if pattern.target == "*" else pattern.target)
         if found is None or not matcher(pattern.target)(found.module):
             return []
