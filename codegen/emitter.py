@@ -28,6 +28,9 @@ from pytrace.types import Type
 
 NO_RESULT = frozenset({"ringbuf_submit", "ringbuf_discard"})
 """Helpers of bpf.h that return void: their r0 must not be read."""
+KERNEL_OBJECTS = frozenset({"get_current_task_btf"})
+"""Helpers that return a pointer to a kernel object.  Its loads stay as they are, like the context's: LLVM would join
+one with a load from a map's value ("same insn cannot be used with different pointers")."""
 _RESULTS = {"i64": I64, "i32": I32, "ptr": PTR, "void": VOID}
 
 
@@ -209,7 +212,10 @@ class Emitter:
 
     def helper_pointer(self, name: str, *args: Any) -> Any:
         """As `helper`, for one that returns a pointer (or null) to 8-aligned memory."""
-        return self.aligned(self.call_helper(name, args, PTR), 8)
+        pointer = self.aligned(self.call_helper(name, args, PTR), 8)
+        if name in KERNEL_OBJECTS:
+            control.note_context(self, pointer)
+        return pointer
 
     def helper_once(self, name: str) -> Any:
         for known in self.frame.once:
