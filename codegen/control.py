@@ -1,4 +1,4 @@
-"""Control flow: conditions, blocks, the end of a probe, what crosses from a program into its callbacks, subprograms.
+"""Control flow: conditions, blocks, the end of a probe, what crosses from a program into its callbacks.
 
 Place in the pipeline: behind the Emitter.  In: statements, Python callables that emit.  Out: basic blocks.  What a
 newcomer would get wrong: `return` inside a `for` body is a return from a *callback*: it stores a flag in the
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from pytrace import types
-from pytrace.codegen import memory, statements
+from pytrace.codegen import statements
 from pytrace.codegen.frame import Frame
-from pytrace.codegen.module import I64, PTR, int_type
-from pytrace.diagnostics import InternalError
+from pytrace.codegen.module import I64
 from pytrace.sema import typed
+from pytrace.types import is_memory
 
 if TYPE_CHECKING:
     from pytrace.codegen.emitter import Emitter
@@ -102,6 +102,9 @@ def choose(em: Emitter, condition: Any, then: Callable[[], Any], otherwise: Call
 
 # ---------------------------------------------------------------- the end
 
+_RETURNED, _ENDED = 1, 2
+"""What a callback has done, besides going on: left its function with a value, or ended the probe."""
+
 
 def _root(frame: Frame) -> Frame:
     while frame.kind == "callback" and frame.parent is not None:
@@ -110,7 +113,7 @@ def _root(frame: Frame) -> Frame:
 
 
 def _exit_slot(em: Emitter, frame: Frame) -> Any:
-    """Two words of the program: whether a callback returned from the probe, and with what."""
+    """Two words of the program or `fn`: what a callback has done, and the value that it returned."""
     if frame.kind == "callback":
         assert frame.parent is not None
         return em.aligned(frame.capture("exit", _exit_slot(em, frame.parent)), 8)
@@ -121,35 +124,52 @@ def _exit_slot(em: Emitter, frame: Frame) -> Any:
     return frame.exit_slot
 
 
-def end_probe(em: Emitter, value: Any) -> None:
-    """Leave the probe, from wherever we are; `value` None gives the probe kind's return code."""
+def end_probe(em: Emitter) -> None:
+    """End the probe, from wherever we are, with its kind's return code."""
+    _leave(em, em.const(_ENDED), em.const(0 if _root(em.frame).kind == "subprogram" else em.provider.return_code))
+
+
+def _leave(em: Emitter, how: Any, value: Any) -> None:
+    """Leave the program or `fn` that we are in; `how` is `_RETURNED` or `_ENDED`, both i64."""
     frame = em.frame
     for record in reversed(frame.open_records):
         em.helper("ringbuf_discard", record, 0)
     if frame.kind == "callback":
         slot = _exit_slot(em, frame)
-        em.put(slot, em.const(1))
-        em.put(slot, _program_result(em, value), 8)
+        em.put(slot, how)
+        em.put(slot, value, 8)
         em.builder.ret(em.const(1))
-    elif frame.kind == "subprogram":
-        _return_from_subprogram(em, value)
+    elif frame.kind == "subprogram" and frame.can_end_probe:
+        if frame.result_place is not None and frame.result is not None and not is_memory(frame.result.return_type):
+            em.put(em.aligned(frame.result_place, 8), value)
+        ended = em.builder.icmp_unsigned("==", how, em.const(_ENDED))
+        em.builder.ret(em.builder.zext(ended, I64))
     else:
-        em.builder.ret(_program_result(em, value))
+        em.builder.ret(value)
     em.builder.position_at_end(new_block(em, "unreachable"))
 
 
-def _program_result(em: Emitter, value: Any) -> Any:
-    return value if value is not None else em.const(em.provider.return_code)
-
-
 def after_callbacks(em: Emitter, callback: Frame) -> None:
-    """Behind a loop: leave the probe if its body did."""
+    """Behind a loop: leave the program or `fn` if the loop's body did."""
     if "exit" not in callback.captures:
         return
     slot = _exit_slot(em, em.frame)
-    left = em.builder.icmp_unsigned("!=", em.load(slot, types.UINT64), em.const(0))
-    with em.when(left):
-        end_probe(em, em.load(slot, types.UINT64, 8))
+    how = em.load(slot, types.UINT64)
+    with em.when(em.builder.icmp_unsigned("!=", how, em.const(0))):
+        _leave(em, how, em.load(slot, types.UINT64, 8))
+
+
+def lower_return(em: Emitter, node: typed.Return) -> None:
+    """`return` from the probe, or from a `fn`."""
+    frame = em.frame
+    if node.value is None:
+        value = em.const(0 if _root(frame).kind == "subprogram" else em.provider.return_code)
+    elif frame.result_place is not None and is_memory(node.value.type):
+        em.store(node.value, frame.result_place)
+        value = em.const(0)
+    else:
+        value = em.int64(node.value)
+    _leave(em, em.const(_RETURNED), value)
 
 
 # ---------------------------------------------------------------- context
@@ -172,55 +192,7 @@ def is_context(em: Emitter, pointer: Any) -> bool:
     return id(pointer) in em.context_pointers
 
 
-# ---------------------------------------------------------------- subprograms
-
-MAX_PARAMETERS = 4
-"""BPF passes five arguments; the context is the first."""
-
-
-def call_subprogram(em: Emitter, expr: typed.SubprogramCall, dest: Any) -> Any:
-    """Call a `fn` of the script; memory values are passed and returned by pointer."""
-    symbol = expr.symbol
-    in_memory = types.is_memory(symbol.return_type)
-    if len(symbol.params) + in_memory > MAX_PARAMETERS:
-        raise InternalError("codegen", f"{symbol.name}() has too many parameters", expr.span)
-    args = [em.ctx]
-    if in_memory:
-        dest = dest if dest is not None else memory.local(em, symbol.return_type.size)
-        args.append(dest)
-    for item in expr.args:
-        args.append(em.value(item) if types.is_memory(item.type) else em.int64(item))
-    result = em.builder.call(_subprogram(em, symbol), args)
-    if in_memory:
-        return dest
-    if isinstance(symbol.return_type, types.NoneType):
-        return None
-    return em.extend(result, types.UINT64, int_type(symbol.return_type).width)
-
-
-def _subprogram(em: Emitter, symbol: typed.SubprogramSymbol) -> ir.Function:
-    """The function of a `fn`, emitted once per program (a row may look at the program's attach point)."""
-    key = (em.instance.index, id(symbol))
-    known = em.module.subprograms.get(key)
-    if known is not None:
-        return known
-    in_memory = types.is_memory(symbol.return_type)
-    params = [PTR] * (1 + in_memory) + [PTR if types.is_memory(p.type) else I64 for p in symbol.params]
-    function = static_function(em, symbol.name, ir.FunctionType(I64, params))
-    em.module.subprograms[key] = function
-    frame = Frame(em.module, function, "subprogram")
-    frame.result = symbol
-    with em.in_frame(frame, symbol.span):
-        for parameter, argument in zip(symbol.params, function.args[1 + in_memory :], strict=True):
-            slot = em.variable(parameter)
-            if types.is_memory(parameter.type):
-                em.copy(slot, argument, parameter.type.size)
-            else:
-                em.put(slot, em.extend(argument, types.UINT64, int_type(parameter.type).width))
-        if symbol.body is not None:
-            lower_block(em, symbol.body)
-        em.builder.ret(em.const(0))
-    return function
+# ---------------------------------------------------------------- functions
 
 
 def static_function(em: Emitter, name: str, ftype: ir.FunctionType) -> ir.Function:
@@ -232,20 +204,3 @@ def static_function(em: Emitter, name: str, ftype: ir.FunctionType) -> ir.Functi
     function.attributes.add("noinline")
     function.attributes.add("nounwind")
     return function
-
-
-def _return_from_subprogram(em: Emitter, value: Any) -> None:
-    em.builder.ret(value if value is not None else em.const(0))
-
-
-def lower_return(em: Emitter, node: typed.Return) -> None:
-    """`return` from the probe, or from a `fn`."""
-    frame = em.frame
-    if frame.kind == "subprogram" and frame.result is not None and node.value is not None:
-        if types.is_memory(frame.result.return_type):
-            em.store(node.value, frame.function.args[1])
-            end_probe(em, em.const(0))
-            return
-        end_probe(em, em.int64(node.value))
-        return
-    end_probe(em, None if node.value is None else em.int64(node.value))

@@ -195,7 +195,7 @@ class Emitter:
         self.builder.store(self.const(1, 8), self.module.map_data(ENDED), align=1)
 
     def end_probe(self) -> None:
-        control.end_probe(self, None)
+        control.end_probe(self)
 
     # kernel -------------------------------------------------------------
     def call_helper(self, name: str, args: tuple[Any, ...], result: Any) -> Any:

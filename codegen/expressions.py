@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from pytrace import types
-from pytrace.codegen import aggregates, control, conversions, events, maps, memory, places, strings
+from pytrace.codegen import aggregates, control, conversions, events, maps, memory, places, strings, subprograms
 from pytrace.codegen.module import I1, I64, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
@@ -112,7 +112,7 @@ def _call(em: Emitter, expr: typed.Call | typed.Builtin) -> Any:
 
 
 def _subprogram_call(em: Emitter, expr: typed.SubprogramCall) -> Any:
-    return control.call_subprogram(em, expr, None)
+    return subprograms.call(em, expr, None)
 
 
 # ---------------------------------------------------------------- operators

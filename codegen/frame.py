@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 
 from pytrace.codegen.bpf_helpers import HELPERS
 from pytrace.codegen.module import I1, I8, I32, I64, PTR, SCRATCH, ModuleBuilder
+from pytrace.record import record
 from pytrace.sema import typed
 
 STACK_BUDGET = 288
@@ -29,7 +29,7 @@ SHARED_ON_STACK = 128
 """Bytes of variables shared with callbacks that still lie on the stack."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Capture:
     """A pointer of the enclosing function that a callback uses: `slot` is its place in the context record."""
 
@@ -38,7 +38,7 @@ class Capture:
     inner: Any
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class LoopTargets:
     """Where `break` and `continue` go; None inside a callback, where they are its return values."""
 
@@ -71,6 +71,10 @@ class Frame:
         self.exit_slot: Any = None
         """Of a program: two words, whether a callback has returned from the probe, and the value."""
         self.result: typed.SubprogramSymbol | None = None
+        """Of a `fn`: which it is.  `result_place`: where its result goes, None for the return value; `can_end_probe`:
+        it returns whether the probe is to end."""
+        self.result_place: Any = None
+        self.can_end_probe = False
         self.is_part = function.linkage == "internal"
         """Of a program: called by another function that is the program's first (sessions)."""
         self.last_callback: Frame

@@ -8,10 +8,10 @@ the value, because the address of an array element is known when the program is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pytrace.program import Location, MapSpec
+from pytrace.record import replace
 from pytrace.registry import AggregateDef, Registry
 from pytrace.sema import typed
 from pytrace.types import Aggregate

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from pytrace import types
-from pytrace.codegen import control, conversions, maps, places, strings
+from pytrace.codegen import control, conversions, maps, places, strings, subprograms
 from pytrace.codegen.frame import Frame
 from pytrace.codegen.map_storage import round8
 from pytrace.codegen.module import I1, I8, I64, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
+from pytrace.sema.typed_tree import typed_nodes
 from pytrace.source import Span
 from pytrace.types import Space, Type
 
@@ -106,30 +107,6 @@ def shared_symbols(root: Any) -> dict[typed.VarSymbol, int]:
     for symbol in found:
         sizes[symbol.depth] = sizes.get(symbol.depth, 0) + round8(max(1, symbol.type.size))
     return {symbol: sizes[symbol.depth] for symbol in found}
-
-
-def typed_nodes(root: Any) -> Iterator[Any]:
-    """All nodes below `root`, in no particular order; symbols are not followed."""
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, tuple):
-            waiting.extend(node)
-        elif isinstance(node, (typed.Expr, typed.Stmt, typed.Block)):
-            yield node
-            waiting.extend(getattr(node, name) for name in _children(type(node)))
-
-
-_CHILDREN: dict[type, tuple[str, ...]] = {}
-
-
-def _children(cls: type) -> tuple[str, ...]:
-    """The names of a node's fields that may hold nodes."""
-    known = _CHILDREN.get(cls)
-    if known is None:
-        names = [name for base in cls.__mro__ for name in getattr(base, "__slots__", ())]
-        known = _CHILDREN[cls] = tuple(name for name in names if name not in ("type", "span"))
-    return known
 
 
 @contextmanager
@@ -337,7 +314,7 @@ def store(em: Emitter, expr: typed.Expr, dest: Any) -> None:
             if found is not dest:
                 copy_typed(em, dest, found, expr.type)
         case typed.SubprogramCall():
-            control.call_subprogram(em, expr, dest)
+            subprograms.call(em, expr, dest)
         case typed.VarRead() | typed.MapRead() | typed.ElementRead() | typed.Current() | typed.Call() | typed.Builtin():
             copy_typed(em, dest, value_pointer(em, expr), expr.type)
         case _:

@@ -10,18 +10,18 @@ here is five fixed structures of elf(5) and two of the kernel's Documentation/bp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import iter_unpack, pack_into, unpack_from
 
 from pytrace.diagnostics import InternalError
 from pytrace.program import Relocation
+from pytrace.record import field, record
 
 CALL, LD_IMM64 = 0x85, 0x18
 PSEUDO_CALL, PSEUDO_KFUNC, PSEUDO_FUNC = 1, 2, 4
 _SYMTAB, _REL, _EXECUTABLE = 2, 9, 4
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Section:
     name: str
     kind: int
@@ -31,7 +31,7 @@ class _Section:
     info: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Symbol:
     name: str
     section: int
@@ -39,7 +39,7 @@ class _Symbol:
     is_section: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """`index` instructions into the program: line and column of the file."""
 
@@ -49,7 +49,7 @@ class Line:
     column: int
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Linked:
     """A program with its functions behind it."""
 
@@ -104,11 +104,11 @@ class ObjectFile:
         header, type_length = unpack_from("<I", self.btf, 4)[0], unpack_from("<I", self.btf, 12)[0]
         strings = self.btf[header + type_length :]
         start, functions, function_length, lines, line_length = unpack_from("<5I", ext, 4)
-        for name, record in _records(ext, start + functions, function_length, strings):
-            offset, type_id = unpack_from("<II", record)
+        for name, data in _records(ext, start + functions, function_length, strings):
+            offset, type_id = unpack_from("<II", data)
             self._functions.setdefault(name, []).append((offset // 8, type_id))
-        for name, record in _records(ext, start + lines, line_length, strings):
-            offset, file, _, position = unpack_from("<4I", record)
+        for name, data in _records(ext, start + lines, line_length, strings):
+            offset, file, _, position = unpack_from("<4I", data)
             row = (offset // 8, _text(strings, file), position >> 10, position & 1023)
             self._lines.setdefault(name, []).append(row)
 

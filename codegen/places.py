@@ -7,13 +7,13 @@ the context) or *remote* (an address, read with probe_read); only the innermost 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.codegen import events, expressions, memory
 from pytrace.codegen.module import I64, PTR
 from pytrace.diagnostics import InternalError
+from pytrace.record import field, record
 from pytrace.sema import typed
 from pytrace.source import Span
 from pytrace.types import Space
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytrace.codegen.emitter import Emitter
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Place:
     """`pointer` (direct) or `address` (remote, i64), plus `offset` bytes, plus the checked dynamic `indices`
     (i64 index, bytes of an element, number of elements, node to blame)."""

@@ -14,6 +14,7 @@ from pytrace import types
 from pytrace.codegen import aggregates, control, expressions, loops, maps, memory
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
+from pytrace.sema.typed_tree import typed_nodes
 
 if TYPE_CHECKING:
     from pytrace.codegen.emitter import Emitter
@@ -49,7 +50,7 @@ def _assign_var(em: Emitter, node: typed.AssignVar) -> None:
 
 def _mentions(expr: typed.Expr, symbol: typed.VarSymbol) -> bool:
     """Whether a value looks at a variable anywhere."""
-    return any(isinstance(node, typed.VarRead) and node.symbol is symbol for node in memory.typed_nodes(expr))
+    return any(isinstance(node, typed.VarRead) and node.symbol is symbol for node in typed_nodes(expr))
 
 
 def _if(em: Emitter, node: typed.If) -> None:

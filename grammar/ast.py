@@ -2,51 +2,22 @@
 
 Place in the pipeline: out of `parser.py`, into the passes of `pytrace.sema`.  What a newcomer would get
 wrong: spans take no part in equality (the round-trip tests compare trees from different texts), and no
-pass changes a node: a pass returns a new tree (`dataclasses.replace`) or a side table.
+pass changes a node: a pass returns a new tree (`record.replace`) or a side table.
 
 `@m[a, b]` is stored as a key that is one Tuple node (spec 01 note 11).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeVar, dataclass_transform
-
+from pytrace.record import field, record
 from pytrace.source import Span
 
-_Class = TypeVar("_Class", bound=type)
 
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def node(cls: _Class) -> _Class:
-    """A frozen dataclass with slots, to mypy.
-
-    At run time only `__init__` is generated and nothing stops an assignment: sixty classes frozen by
-    `dataclass` itself cost every start 20 ms, these 6, and building a tree is three times as fast.
-    """
-    return dataclass(slots=True, eq=False, repr=False)(cls)  # type: ignore[return-value]
-
-
-@node
+@record
 class Node:
     """Compared and shown by the positional fields: every field that is not one (spans) is `kw_only`."""
 
     span: Span = field(compare=False, repr=False, kw_only=True)
-
-    def __eq__(self, other: object) -> bool:
-        if self.__class__ is not other.__class__:
-            return NotImplemented
-        names: tuple[str, ...] = self.__match_args__
-        return [getattr(self, name) for name in names] == [getattr(other, name) for name in names]
-
-    def __hash__(self) -> int:
-        names: tuple[str, ...] = self.__match_args__
-        return hash((self.__class__, *[getattr(self, name) for name in names]))
-
-    def __repr__(self) -> str:
-        names: tuple[str, ...] = self.__match_args__
-        shown = [f"{name}={getattr(self, name)!r}" for name in names]
-        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class Expr(Node):
@@ -64,7 +35,7 @@ class TypeExpr(Node):
 # ---------------------------------------------------------------- types as written
 
 
-@node
+@record
 class TypeName(TypeExpr):
     """`int32`, `string`, `struct task_struct` (tag "struct"), any BTF or user type."""
 
@@ -72,12 +43,12 @@ class TypeName(TypeExpr):
     tag: str = ""
 
 
-@node
+@record
 class PointerTo(TypeExpr):
     base: TypeExpr
 
 
-@node
+@record
 class ArrayOf(TypeExpr):
     """`T[n]`; `length` None for `T[]`.  For `string[8]`, `buffer[8]`, `inet[8]` it is the capacity."""
 
@@ -85,7 +56,7 @@ class ArrayOf(TypeExpr):
     length: int | None
 
 
-@node
+@record
 class TypeOf(TypeExpr):
     """`typeof(x)`; also a macro argument."""
 
@@ -95,7 +66,7 @@ class TypeOf(TypeExpr):
 # ---------------------------------------------------------------- expressions
 
 
-@node
+@record
 class Integer(Expr):
     """`value` is never negative when parsed; folding makes negative ones.  `sign_fixed`: came from a unary
     minus, so its sign is not flexible (spec 02 §2)."""
@@ -104,81 +75,81 @@ class Integer(Expr):
     sign_fixed: bool = False
 
 
-@node
+@record
 class String(Expr):
     """`value` after escapes, one character a byte (latin-1)."""
 
     value: str
 
 
-@node
+@record
 class Boolean(Expr):
     value: bool
 
 
-@node
+@record
 class Variable(Expr):
     """`$name`; `name` without the `$`."""
 
     name: str
 
 
-@node
+@record
 class Map(Expr):
     """`@name` without a key; `name` without the `@`, "" for the bare one."""
 
     name: str
 
 
-@node
+@record
 class MapAccess(Expr):
     map: Map
     key: Expr
 
 
-@node
+@record
 class PosParam(Expr):
     """`$N`, N ≥ 1."""
 
     number: int
 
 
-@node
+@record
 class ParamCount(Expr):
     """`$#`."""
 
 
-@node
+@record
 class Identifier(Expr):
     """A bare word: builtin, macro without arguments, enumerator or `#define`."""
 
     name: str
 
 
-@node
+@record
 class Call(Expr):
     name: str
     args: tuple[Expr | TypeOf, ...]
     name_span: Span | None = field(default=None, compare=False, repr=False, kw_only=True)
 
 
-@node
+@record
 class Tuple(Expr):
     elements: tuple[Expr, ...]
 
 
-@node
+@record
 class RecordField(Node):
     name: str
     value: Expr
 
 
-@node
+@record
 class Record(Expr):
     fields: tuple[RecordField, ...]
 
 
-@node
+@record
 class Cast(Expr):
     """`(type)expr`; its span is the parenthesised type only (spec 07 §2)."""
 
@@ -186,7 +157,7 @@ class Cast(Expr):
     expr: Expr
 
 
-@node
+@record
 class Unary(Expr):
     """`op` one of `-  !  ~  *`."""
 
@@ -194,7 +165,7 @@ class Unary(Expr):
     expr: Expr
 
 
-@node
+@record
 class IncDec(Expr):
     """`op` `++` or `--`; target a Variable, Map or MapAccess."""
 
@@ -203,12 +174,12 @@ class IncDec(Expr):
     target: Expr
 
 
-@node
+@record
 class AddressOf(Expr):
     target: Variable | Map | MapAccess
 
 
-@node
+@record
 class Binary(Expr):
     """`op` one of `|| && | ^ & == != < <= > >= << >> + - * / %`."""
 
@@ -217,7 +188,7 @@ class Binary(Expr):
     right: Expr
 
 
-@node
+@record
 class Ternary(Expr):
     """`cond ? then : otherwise`; `then` None for the short form `cond ?: otherwise`."""
 
@@ -226,7 +197,7 @@ class Ternary(Expr):
     otherwise: Expr
 
 
-@node
+@record
 class FieldAccess(Expr):
     """`base.name`; `->` is the same (spec 02 §6)."""
 
@@ -235,7 +206,7 @@ class FieldAccess(Expr):
     name_span: Span | None = field(default=None, compare=False, repr=False, kw_only=True)
 
 
-@node
+@record
 class TupleAccess(Expr):
     """`base.N`."""
 
@@ -243,7 +214,7 @@ class TupleAccess(Expr):
     index: int
 
 
-@node
+@record
 class Index(Expr):
     """`base[index]` on anything but a map."""
 
@@ -251,7 +222,7 @@ class Index(Expr):
     index: Expr
 
 
-@node
+@record
 class Block(Expr):
     """`{ statements [value] }`; also the body of probes, loops and macros."""
 
@@ -259,30 +230,30 @@ class Block(Expr):
     value: Expr | None = None
 
 
-@node
+@record
 class If(Expr):
     cond: Expr
     then: Block
     otherwise: Block | If | None = None
 
 
-@node
+@record
 class SizeOf(Expr):
     of: TypeExpr | Expr
 
 
-@node
+@record
 class OffsetOf(Expr):
     of: TypeExpr | Expr
     path: tuple[str, ...]
 
 
-@node
+@record
 class TypeInfo(Expr):
     of: TypeExpr | Expr
 
 
-@node
+@record
 class Comptime(Expr):
     expr: Expr
 
@@ -290,14 +261,14 @@ class Comptime(Expr):
 # ---------------------------------------------------------------- statements
 
 
-@node
+@record
 class ExprStmt(Stmt):
     """An expression as a statement.  If, Block, calls and ++/-- come here too."""
 
     expr: Expr
 
 
-@node
+@record
 class Let(Stmt):
     """`let $x [: type] [= value]`; `declaration` spans `let $x`."""
 
@@ -307,7 +278,7 @@ class Let(Stmt):
     declaration: Span = field(compare=False, repr=False, kw_only=True)
 
 
-@node
+@record
 class Assign(Stmt):
     """`target op value`; `op` is `=` or a compound form such as `+=`."""
 
@@ -316,29 +287,29 @@ class Assign(Stmt):
     value: Expr
 
 
-@node
+@record
 class Discard(Stmt):
     """`_ = value`."""
 
     value: Expr
 
 
-@node
+@record
 class Break(Stmt):
     pass
 
 
-@node
+@record
 class Continue(Stmt):
     pass
 
 
-@node
+@record
 class Return(Stmt):
     value: Expr | None = None
 
 
-@node
+@record
 class Range(Node):
     """`start..end`, half-open."""
 
@@ -346,26 +317,26 @@ class Range(Node):
     end: Expr
 
 
-@node
+@record
 class For(Stmt):
     variable: Variable
     iterable: Map | Range
     body: Block
 
 
-@node
+@record
 class While(Stmt):
     cond: Expr
     body: Block
 
 
-@node
+@record
 class Unroll(Stmt):
     count: Expr
     body: Block
 
 
-@node
+@record
 class ImportStmt(Stmt):
     path: str
 
@@ -373,45 +344,45 @@ class ImportStmt(Stmt):
 # ---------------------------------------------------------------- the root
 
 
-@node
+@record
 class CDefinition(Node):
     """A `#…` line or a struct/union/enum definition, verbatim."""
 
     text: str
 
 
-@node
+@record
 class ConfigAssignment(Node):
     key: str
     value: str | int | bool
     """A str for both strings and identifiers."""
 
 
-@node
+@record
 class Config(Node):
     assignments: tuple[ConfigAssignment, ...]
 
 
-@node
+@record
 class RootImport(Node):
     path: str
 
 
-@node
+@record
 class AttachPoint(Node):
     """The raw attach text, split later by the ProbeDef (spec 03 §1)."""
 
     text: str
 
 
-@node
+@record
 class Probe(Node):
     attach_points: tuple[AttachPoint, ...]
     predicate: Expr | None
     body: Block
 
 
-@node
+@record
 class MacroParam(Node):
     """`kind` one of `variable`, `map`, `expr`; `name` without its sigil."""
 
@@ -419,7 +390,7 @@ class MacroParam(Node):
     name: str
 
 
-@node
+@record
 class Macro(Node):
     """Its span is `macro name` (spec 07 §2)."""
 
@@ -428,7 +399,7 @@ class Macro(Node):
     body: Block
 
 
-@node
+@record
 class MapDeclaration(Node):
     """`let @m = kind(max_entries)`."""
 
@@ -437,13 +408,13 @@ class MapDeclaration(Node):
     max_entries: int
 
 
-@node
+@record
 class Param(Node):
     variable: Variable
     type: TypeExpr
 
 
-@node
+@record
 class Subprogram(Node):
     name: str
     params: tuple[Param, ...]
@@ -454,7 +425,7 @@ class Subprogram(Node):
 RootItem = Probe | Macro | MapDeclaration | Subprogram
 
 
-@node
+@record
 class Script(Node):
     c_definitions: tuple[CDefinition, ...]
     config: Config | None

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from pytrace.diagnostics import UsageError
 from pytrace.options import Options
+from pytrace.record import field, record
 
 _DEBUG_STAGES = (
     "parse", "ast", "types", "codegen", "codegen-opt", "dis", "libbpf", "verifier", "program", "time",
@@ -22,7 +22,7 @@ _MODES = ("codegen", "compiler-bench", "bench", "test", "format")
 _FEATURES = ("kprobe_multi", "kprobe_session", "uprobe_multi")
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Invocation:
     """A parsed command line.  `script`: the text of -e, or None; `file`: the script's path or `-`; `search`: of -l."""
 
@@ -37,7 +37,7 @@ class Invocation:
     dwarf_pid_texts: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OptionDef:
     """One option: its row in the table below is its parsing, its help and its meaning."""
 

@@ -8,8 +8,8 @@ diagnostics in `Diagnostics` and goes on; only a stage that cannot go on raises 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
+from pytrace.record import field, record
 from pytrace.source import Span
 
 ERROR = "ERROR"
@@ -19,7 +19,7 @@ _COLOURS = {ERROR: "\x1b[31m", WARNING: "\x1b[33m"}
 _RESET = "\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """A further location of a diagnostic ("This is the initial declaration.")."""
 
@@ -27,7 +27,7 @@ class Context:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One message about the script.  `span` None gives `ERROR: message` without a location."""
 
@@ -167,7 +167,7 @@ class KernelError(MachineError):
         self.errno = errno
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VerifierLine:
     """A line of the script at which the verifier stopped."""
 

@@ -7,10 +7,10 @@ Out: `Options`.  What a newcomer would get wrong: everything here that can chang
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from pytrace.record import field, record
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Options:
     """Field names follow the long options (spec 06 §1).  `warning_level`: 0 --no-warnings, 1 default, 2 -k."""
 

@@ -8,17 +8,17 @@ differs between two runs on one machine is filled in by the runtime through relo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pytrace import types
+from pytrace.record import record
 from pytrace.types import Type
 
 FORMAT_VERSION = 3
 """Raised whenever a record below changes; part of the cache key and of a stored Program."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Location:
     """Where a run-time message comes from: `text` as in diagnostics, `excerpt` the source line and marker line.
     `outer`: (text, excerpt) of each macro call that the place was expanded from, innermost first."""
@@ -31,14 +31,14 @@ class Location:
     outer: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LayoutField:
     name: str
     type: Type
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """The bytes of a record: codegen writes with the object that the runtime decodes with."""
 
@@ -56,7 +56,7 @@ class Layout:
         return Layout(tuple(fields), (at + 7) // 8 * 8)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MapSpec:
     """A kernel map.
 
@@ -93,7 +93,7 @@ class MapSpec:
         return self.name.startswith("@")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Relocation:
     """Instruction `index` (8-byte units) refers to `name`.
 
@@ -108,7 +108,7 @@ class Relocation:
     addend: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineRow:
     """`line_info` of bpf_prog_load: instruction index, and what the script says there; `end`: the column behind the
     expression, 0 if not known."""
@@ -120,7 +120,7 @@ class LineRow:
     end: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProgramSpec:
     """One loadable BPF program, its subprograms already linked behind it.
 
@@ -143,7 +143,7 @@ class ProgramSpec:
     location: Location | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeSpec:
     """One attachment: `row` is the ProbeDef's key, `name` the canonical probe name, `program` an index into
     `Program.programs`, `params` the provider's own plain values (category, event, path, offset …)."""
@@ -155,7 +155,7 @@ class ProbeSpec:
     location: Location | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EventSpec:
     """One kind of ring-buffer record.  Its id (uint64, first in the record) is its index in `Program.events`.
 
@@ -169,7 +169,7 @@ class EventSpec:
     location: Location | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GlobalSpec:
     """A uint64 in the internal `globals` map that the runtime sets before loading; `source` says from what:
     start_ns, cpid, ncpus, tai_offset, pidns_dev, pidns_ino, tracer_pid …"""
@@ -179,7 +179,7 @@ class GlobalSpec:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """A compile-time warning, kept so that a run from the cache prints it too."""
 
@@ -187,7 +187,7 @@ class Message:
     coloured: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """Everything that is needed to run a script.  `config`: the settings after block and environment, by key."""
 

@@ -10,9 +10,9 @@ module level: a lowering works through the `Lowering` that it is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytrace.record import field, record
 from pytrace.types import Space, Struct, Type
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Kind:
     TYPE = "type"  # typeof(T)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Param:
     name: str
     kind: str = Kind.ANY
@@ -56,7 +56,7 @@ class Param:
 # ---------------------------------------------------------------- the rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Def:
     """What every row has.  `doc`: first line a sentence for lists, then the reference text."""
 
@@ -67,7 +67,7 @@ class Def:
 Handler = Callable[["bytes | memoryview"], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class FunctionDef(Def):
     """A function.
 
@@ -106,7 +106,7 @@ class FunctionDef(Def):
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class VariableDef(Def):
     """A builtin value; `params` when it may be called (`nsecs(tai)`, `pid(init)`).  `signatures`, hooks as above."""
 
@@ -125,7 +125,7 @@ class VariableDef(Def):
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AggregateDef(Def):
     """An aggregating function.
 
@@ -165,7 +165,7 @@ class AggregateDef(Def):
     unstable: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class MapDef(Def):
     """A map kind of `let @m = kind(n)`: `kernel_kind` is MapSpec.kind; `per_cpu` as declared."""
 
@@ -173,7 +173,7 @@ class MapDef(Def):
     per_cpu: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachPoint:
     """A concrete attach point, all patterns expanded.
 
@@ -201,7 +201,7 @@ class AttachPoint:
     """What a probe and its return probe have in common when they may become one program (`ProbeDef.session`)."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Pattern:
     """One attach point as written, split and read by its row, patterns not expanded yet.
 
@@ -243,7 +243,7 @@ class Reporter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachSite:
     """What a ProbeDef's `parse`, `check` and `expand` may look at."""
 
@@ -266,7 +266,7 @@ class AttachSite:
     """Of the attach points of one probe."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ProbeDef(Def):
     """A provider.
 

@@ -9,7 +9,8 @@ offsets and columns are byte offsets (spec 07 §1) and string literals pass byte
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+
+from pytrace.record import field, record
 
 
 class Source:
@@ -52,7 +53,7 @@ class Source:
         return f"Source({self.name!r}, {len(self.text)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """Half-open byte range `[start, end)` of a source.
 

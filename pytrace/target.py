@@ -9,13 +9,13 @@ asked is noted, and its answer's identity goes into the cache key (`fingerprint`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
+from pytrace.record import record
 from pytrace.types import Enum, Field, Struct, Type
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A kernel function of BTF: `params` are (name, type); `id` its BTF id; `module` "vmlinux" or a module's name."""
 
@@ -26,7 +26,7 @@ class Function:
     declarations: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TracepointFormat:
     """`events/CATEGORY/EVENT/format`: its id, and its own fields (the common ones in `common`), offsets in bytes of
     the record that the program gets."""
@@ -38,7 +38,7 @@ class TracepointFormat:
     common: tuple[Field, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ElfSymbol:
     """A function symbol: `address` virtual, `offset` in the file, sizes in bytes."""
 
@@ -48,7 +48,7 @@ class ElfSymbol:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UsdtNote:
     """A USDT probe: `location` and `semaphore` as file offsets (0 = none), `arguments` as written in the note."""
 

@@ -9,9 +9,10 @@ other in circles), so never walk through pointers when you copy one into a Progr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
+
+from pytrace.record import field, record, replace
 
 
 class Space:
@@ -33,7 +34,7 @@ class Type:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoneType(Type):
     """The type of `()` and of calls without a value."""
 
@@ -43,7 +44,7 @@ class NoneType(Type):
         return "none"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VoidType(Type):
     """C's void, the pointee of `void *`."""
 
@@ -51,7 +52,7 @@ class VoidType(Type):
         return "void"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bool(Type):
     @property
     def size(self) -> int:  # type: ignore[override]
@@ -61,7 +62,7 @@ class Bool(Type):
         return "bool"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Int(Type):
     """An integer of 8, 16, 32 or 64 bits.
 
@@ -86,7 +87,7 @@ class Int(Type):
         return f"{'' if self.signed else 'u'}int{self.bits}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class String(Type):
     """NUL-terminated bytes in `capacity` bytes, NUL included.  An array of C `char` of any rank 1 is one too."""
 
@@ -100,7 +101,7 @@ class String(Type):
         return f"string[{self.capacity}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Buffer(Type):
     """`buf()`: a uint32 length, then up to `capacity` bytes."""
 
@@ -114,7 +115,7 @@ class Buffer(Type):
         return f"buffer[{self.capacity}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointer(Type):
     pointee: Type = field(default_factory=VoidType)
 
@@ -130,7 +131,7 @@ class Pointer(Type):
         return f"{self.pointee} *"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Array(Type):
     element: Type = field(default_factory=NoneType)
     length: int = 0
@@ -159,7 +160,7 @@ def _offsets(types: tuple[Type, ...]) -> tuple[tuple[int, ...], int, int]:
     return tuple(offsets), (at + align - 1) // align * align, align
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tuple(Type):
     elements: tuple[Type, ...] = ()
 
@@ -179,7 +180,7 @@ class Tuple(Type):
         return f"({','.join(map(str, self.elements))})"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Record(Type):
     """Named, immutable fields in the order of `names`."""
 
@@ -203,7 +204,7 @@ class Record(Type):
         return f"record {{ {inner} }}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bitfield:
     """A bit-field member: read `size` bytes at the member's offset, shift right `shift`, keep `bits`."""
 
@@ -211,7 +212,7 @@ class Bitfield:
     bits: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Field:
     """A struct or union member.  `offset` is bytes from the start of the outermost named struct.
 
@@ -229,7 +230,7 @@ class Field:
     declaration: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StructLayout:
     """The resolved members of a struct or union; `fields` in order of declaration, anonymous members flattened
     for look-up by `find` but kept nested (name "") in `fields`."""
@@ -246,8 +247,6 @@ class StructLayout:
             if not f.name and isinstance(f.type, Struct):
                 inner = f.type.layout.find(name)
                 if inner is not None:
-                    from dataclasses import replace
-
                     return replace(inner, offset=f.offset + inner.offset)
         return None
 
@@ -307,7 +306,7 @@ class UnprintableStruct(Struct):
     printable: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Enum(Type):
     """`enum X`; `bits` is its C width (64 for an enumerator used as a value).  `variants`: (name, value) pairs."""
 
@@ -328,7 +327,7 @@ class Enum(Type):
         return f"enum {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stack(Type):
     """`kstack`/`ustack`: record stored is described in spec 02 §1.  `mode`: bpftrace, perf, raw, build_id."""
 
@@ -353,7 +352,7 @@ class Stack(Type):
         return f"{'u' if self.user else 'k'}stack_{self.mode}_{self.limit}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opaque(Type):
     """A printable value that is not arithmetic: ksym_t, usym_t, username_t, timestamp, mac_address,
     cgroup_path_t, inet (spec 02 §1).  `params` holds what printing needs and the bytes do not say."""
@@ -384,7 +383,7 @@ CGROUP_PATH = Opaque("cgroup_path_t", 16, 8)
 TIMESTAMP = Opaque("timestamp", 16, 8)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Aggregate(Type):
     """A map-only value: `name` is count_t, sum_t, usum_t, … (spec 02 §1); `row` the AggregateDef's name;
     `params` its literal parameters (hist bits; lhist min, max, step; tseries interval, number, function)."""
@@ -406,7 +405,7 @@ class Aggregate(Type):
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimestampMode(Type):
     """The type of the words `boot`, `monotonic`, `tai`, `sw_tai` inside `nsecs(...)`."""
 

@@ -36,12 +36,12 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from struct import Struct as Packed
 from struct import error as PackedError
 from typing import Any
 
 from pytrace import types
+from pytrace.record import replace
 from pytrace.types import Type
 
 Data = bytes | memoryview

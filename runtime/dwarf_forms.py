@@ -7,9 +7,10 @@ root entry, so while the root itself is read such values are looked up with the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import unpack_from
 from typing import Any, Protocol
+
+from pytrace.record import record
 
 IMPLICIT_CONST = 0x21
 _FIXED = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0C: 1, 0x01: 8, 0x20: 8, 0x1E: 16}
@@ -27,7 +28,7 @@ class UnitFacts(Protocol):
     bases: dict[str, int]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Strings:
     """.debug_str, .debug_line_str, .debug_str_offsets and .debug_addr."""
 

@@ -9,12 +9,12 @@ walked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from struct import unpack_from
 from typing import Any
 
 from pytrace import types
+from pytrace.record import field, record
 from pytrace.runtime import dwarf_forms as forms
 from pytrace.runtime.elf import ElfFile
 from pytrace.target import Function
@@ -39,7 +39,7 @@ _AGGREGATES = {TAG_STRUCT: "struct", TAG_CLASS: "struct", TAG_UNION: "union"}
 _NAMED = {**_AGGREGATES, TAG_ENUM: "enum", TAG_TYPEDEF: "typedef", TAG_BASE: "base"}
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Entry:
     """A debugging information entry; `attributes` by number, references as offsets in .debug_info."""
 
@@ -59,7 +59,7 @@ class Entry:
         return value if isinstance(value, int) else default
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Unit:
     """A compilation unit: its header's facts, and its abbreviations."""
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct, error, unpack_from
 
+from pytrace.record import record
 from pytrace.target import ElfSymbol
 
 _SHDR = Struct("<IIQQQQIIQQ")
@@ -29,7 +29,7 @@ ET_EXEC, ET_DYN = 2, 3
 _DEBUG_PLACES = ":.debug:/usr/lib/debug"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     name: str
     type: int
@@ -40,7 +40,7 @@ class Section:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Segment:
     """A loaded part: `size` bytes at `offset` of the file appear at `address`."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 
 from pytrace import types
 from pytrace.diagnostics import MachineError
+from pytrace.record import replace
 from pytrace.target import TracepointFormat
 from pytrace.types import Field, Pointer, Space, Type
 

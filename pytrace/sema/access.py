@@ -7,10 +7,10 @@ Place in the pipeline: rules of `elaborator`.  In: access nodes.  Out: places (`
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 from pytrace.grammar import ast
+from pytrace.record import replace
 from pytrace.sema import typed
 from pytrace.sema.convert import cast, element
 from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name

@@ -10,11 +10,11 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytrace.diagnostics import Context, Diagnostics, UsageError
+from pytrace.record import field, record
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef, Registry
 from pytrace.source import Span
 from pytrace.wildcard import has_wildcard, matcher
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytrace.target import Target
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachOptions:
     """What expansion depends on beside the script.  `config`: settings by key, defaults filled in.
 
@@ -97,7 +97,7 @@ def _positional(text: str, at: int, positional: Sequence[str]) -> tuple[str, int
 # ---------------------------------------------------------------- the three steps
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class ProbePatterns:
     """One probe with its patterns, each with the site through which its row reports."""
 
@@ -107,7 +107,7 @@ class ProbePatterns:
     patterns: list[tuple[AttachSite, Pattern]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class ExpandedProbe:
     probe: ast.Probe
     attach_points: tuple[AttachPoint, ...]

@@ -6,11 +6,11 @@ wrong: a call with the wrong number of arguments is not looked into, or its argu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
+from pytrace.record import record
 from pytrace.registry import AggregateDef, FunctionDef, Kind, Registry, VariableDef
 from pytrace.sema.calls import parameters
 from pytrace.sema.unit import Unit
@@ -20,7 +20,7 @@ from pytrace.source import Span
 MOST_UNROLLED = 100
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class CallCheck:
     """One walk over one unit."""
 

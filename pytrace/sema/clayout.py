@@ -7,12 +7,12 @@ wrong: a bit-field lies in the storage unit of its own declared type and must no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from pytrace.record import record
 from pytrace.types import Bitfield, Enum, Field, StructLayout, Type
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """`size`, `align`: of the declared type, in bytes.  `bits` None: no bit-field; 0: `int : 0`."""
 

@@ -8,11 +8,11 @@ value there has no place in the script, so it is an error without a location tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pytrace.diagnostics import Diagnostics, UsageError
 from pytrace.grammar import ast
+from pytrace.record import record
 from pytrace.sema.unit import Options
 
 Given = str | int | bool
@@ -27,7 +27,7 @@ class SettingError(ValueError):
         """The message does not want the key in front."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """One key: its default and how a given value is read (`read(value, default)`)."""
 

@@ -8,9 +8,9 @@ kernel's BTF has; `outer` is asked for what the text does not define.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from pytrace import types
+from pytrace.record import field, record
 from pytrace.sema.cexpression import evaluate
 from pytrace.sema.clayout import Member, enum_type, layout
 from pytrace.sema.cpreprocess import CError, Token
@@ -30,13 +30,13 @@ _FLOATING = types.NONE
 Outer = Callable[[str, str], Type | None]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Attributes:
     packed: bool = False
     align: int = 0
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Specified:
     """A type with its C size and alignment (those of `t`, but for floating types)."""
 
@@ -49,7 +49,7 @@ def specified(t: Type) -> Specified:
     return Specified(t, t.size, t.align)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class CParser:
     """Reads declarations one after the other.  `types`: (tag, name) → type; typedefs have the tag ""."""
 

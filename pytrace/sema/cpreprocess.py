@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pytrace.diagnostics import PytraceError
+from pytrace.record import field, record
 
 DEEPEST_INCLUDE = 100
 
@@ -44,7 +44,7 @@ class Token(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class CMacro:
     """`params` None for an object-like macro."""
 
@@ -118,7 +118,7 @@ BUNDLED = {
 """Headers that need no C library (spec 01 §4): used where the include path has none of that name."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Preprocessor:
     """One translation unit."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pytrace.record import field_names
 from pytrace.sema import typed
 from pytrace.source import Span
 from pytrace.types import Aggregate, Space
@@ -49,7 +50,7 @@ def _tree(node: Any, depth: int) -> Iterator[str]:
             yield from _tree(item, depth)
         return
     yield indent + _head(node)
-    for name in node.__dataclass_fields__:
+    for name in field_names(node):
         if name in _HIDDEN:
             continue
         value = getattr(node, name)
@@ -99,7 +100,7 @@ def _symbols(node: Any) -> Iterator[typed.VarSymbol]:
         for item in node:
             yield from _symbols(item)
     elif isinstance(node, (typed.Expr, typed.Stmt, typed.Block)):
-        for name in node.__dataclass_fields__:
+        for name in field_names(node):
             value = getattr(node, name)
             if not isinstance(value, Span):
                 yield from _symbols(value)

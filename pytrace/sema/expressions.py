@@ -6,10 +6,9 @@ whose value nobody uses is a statement (`statements`), only here must its branch
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytrace import types
 from pytrace.grammar import ast
+from pytrace.record import replace
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import convert, to_bool

@@ -8,11 +8,11 @@ would get wrong: a call that ends the probe (`FunctionDef.diverges`) counts as a
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
+from pytrace.record import replace
 from pytrace.registry import Registry
 from pytrace.sema.walk import children, map_children
 from pytrace.source import Span
@@ -161,7 +161,7 @@ class _Unreachable:
             otherwise = node.otherwise and self._effect(node.otherwise, jumps)
             if then is node.then and otherwise is node.otherwise:
                 return node
-            return replace(node, then=then, otherwise=otherwise)  # type: ignore[arg-type]
+            return replace(node, then=then, otherwise=otherwise)
         return self._inner(node, jumps)  # type: ignore[no-any-return]
 
     def _inner(self, node: Any, jumps: tuple[str, ...]) -> Any:

@@ -9,11 +9,11 @@ the instance is split.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
+from pytrace.record import record, replace
 from pytrace.registry import AttachPoint, FunctionDef, ProbeDef, Registry, VariableDef
 from pytrace.sema import literals
 from pytrace.sema.literals import FoldError
@@ -24,7 +24,7 @@ from pytrace.source import Span
 from pytrace.target import Target
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class FoldContext:
     """What folding may know.  `separate` becomes true when a result depended on the attach point."""
 
@@ -42,7 +42,7 @@ class FoldContext:
         self.diagnostics.error(message, span)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Site:
     """`registry.FoldSite`."""
 

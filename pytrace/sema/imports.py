@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
 
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
+from pytrace.record import replace
 from pytrace.sema.unit import Options
 from pytrace.sema.walk import descendants
 from pytrace.source import Source

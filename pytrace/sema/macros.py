@@ -7,11 +7,11 @@ the caller: names in it are the caller's, so it is copied but never renamed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytrace.diagnostics import Context, Diagnostics, ScriptError
 from pytrace.grammar import ast
+from pytrace.record import field, record, replace
 from pytrace.registry import FunctionDef, Kind, Registry
 from pytrace.sema.calls import parameters
 from pytrace.sema.walk import children, copy, descendants, map_children
@@ -145,7 +145,7 @@ class MacroTable:
 # ---------------------------------------------------------------- expansion
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Bindings:
     """What the names of one expansion's body stand for."""
 

@@ -7,11 +7,11 @@ wrong: the first use in the text decides what a map is, later ones are wrong; a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
+from pytrace.record import field, record
 from pytrace.registry import Kind, Registry
 from pytrace.sema.aggregates import call_of
 from pytrace.sema.unit import Unit
@@ -26,7 +26,7 @@ _NOW_KEYED = (
 _NO_ITERATION = "@{} has no explicit keys (scalar map), and cannot be used for iteration"
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class MapUse:
     """`scalar` by name; `bad`: the messages for Map nodes (by id) that are used against it."""
 

@@ -7,10 +7,9 @@ default, so a value can only be read when the whole script has been looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pytrace.diagnostics import Diagnostics, UsageError
 from pytrace.grammar import ast
+from pytrace.record import record
 from pytrace.registry import Registry
 from pytrace.sema import literals
 from pytrace.sema.config import truth_of
@@ -19,7 +18,7 @@ from pytrace.sema.walk import descendants
 
 Value = int | str | bool
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Declared:
     """One option of the script."""
 

@@ -22,6 +22,7 @@ from pytrace.sema.imports import with_imports
 from pytrace.sema.infer import Inference, declare_maps, declare_subprograms
 from pytrace.sema.mapuse import MapUse
 from pytrace.sema.params import named_parameters
+from pytrace.sema.subprograms import report_recursion
 from pytrace.sema.typenames import TypeScope
 from pytrace.sema.unit import Options, Split, Unit
 from pytrace.sema.variables import VariableCheck
@@ -182,6 +183,7 @@ class Analysis:
         found = inference.finish(units)
         inference.report_unused()
         inference.report.flush(self.diagnostics)
+        report_recursion(inference.subprograms.values(), self.diagnostics)
         maps = tuple(m for m in inference.maps.values())
         return typed.TypedScript(found, maps, tuple(inference.subprograms.values()), dict(self.config), self.registry)
 

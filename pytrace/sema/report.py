@@ -9,9 +9,9 @@ of printing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from pytrace.diagnostics import ERROR, WARNING, Context, Diagnostics
+from pytrace.record import field, record
 from pytrace.source import Span
 
 EARLY = -1
@@ -28,7 +28,7 @@ CHECK = 3
 _GROUPS = ((EARLY,), (COLLECT, RESOLVE), (CONVERT, CHECK))
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Message:
     severity: str
     phase: int
@@ -38,7 +38,7 @@ class Message:
     hints: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Report:
     """Collects messages; `flush` passes them on."""
 

@@ -11,31 +11,18 @@ Values: scalars (Int, Bool, Enum, Pointer, 8-byte Opaque) live in registers, all
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any
 
 from pytrace import types
+from pytrace.record import field, record
 from pytrace.registry import AggregateDef, AttachPoint, FunctionDef, Registry, VariableDef
 from pytrace.source import Span
 from pytrace.types import Space, Type
 
-_Class = TypeVar("_Class", bound=type)
-
-
-@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))
-def node(cls: _Class) -> _Class:
-    """A frozen dataclass with slots, equal to itself only, to mypy.
-
-    At run time only `__init__` is generated and nothing stops an assignment: forty classes frozen by `dataclass` itself
-    cost every cold start 15 ms (see grammar.ast).
-    """
-    return dataclass(slots=True, eq=False, repr=False)(cls)  # type: ignore[return-value]
-
-
 # ---------------------------------------------------------------- symbols
 
 
-@dataclass(eq=False, slots=True)
+@record(frozen=False, eq=False)
 class VarSymbol:
     """A scratch variable of one scope.  `fixed`: declared with a type.  `depth` numbers the enclosing loops whose
     body is a callback (`for`), 0 outside: a use at a greater depth than the symbol's goes through the loop's frame."""
@@ -48,7 +35,7 @@ class VarSymbol:
     depth: int = 0
 
 
-@dataclass(eq=False, slots=True)
+@record(frozen=False, eq=False)
 class MapSymbol:
     """A map of the script.  `key_type` None = scalar.  `value_type` is an Aggregate for count() and such.
     `declared_kind`: hash, lruhash, percpuhash, percpulruhash or "" ; `max_entries` 0 = max_map_keys."""
@@ -63,7 +50,7 @@ class MapSymbol:
     max_entries: int = 0
 
 
-@dataclass(eq=False, slots=True)
+@record(frozen=False, eq=False)
 class SubprogramSymbol:
     name: str
     params: tuple[VarSymbol, ...]
@@ -75,28 +62,28 @@ class SubprogramSymbol:
 # ---------------------------------------------------------------- expressions
 
 
-@node
+@record(eq=False)
 class Expr:
     type: Type = field(kw_only=True)
     span: Span = field(repr=False, kw_only=True)
     space: str = field(default=Space.NONE, kw_only=True)
 
 
-@node
+@record(eq=False)
 class IntConst(Expr):
     """An integer, bool (0/1), enum or pointer constant; `value` may be negative or up to 2^64-1."""
 
     value: int
 
 
-@node
+@record(eq=False)
 class StringConst(Expr):
     """latin-1 text without its NUL; `type` is String(len+1) unless converted."""
 
     value: str
 
 
-@node
+@record(eq=False)
 class Convert(Expr):
     """`operand` as `type`: integer width and sign, bool, enum, pointer <-> integer, integer <-> byte array of the same
     size, string to larger string or to int8 array, tuple/record element by element."""
@@ -104,19 +91,19 @@ class Convert(Expr):
     operand: Expr
 
 
-@node
+@record(eq=False)
 class ToBool(Expr):
     """An integer or pointer as a condition: not zero."""
 
     operand: Expr
 
 
-@node
+@record(eq=False)
 class VarRead(Expr):
     symbol: VarSymbol
 
 
-@node
+@record(eq=False)
 class MapRead(Expr):
     """An element (zero when missing); `key` has exactly the map's key type, None for a scalar map.  On an aggregate
     map the type is an integer and the value is combined over all CPUs."""
@@ -125,26 +112,26 @@ class MapRead(Expr):
     key: Expr | None
 
 
-@node
+@record(eq=False)
 class Current(Expr):
     """Inside `UpdateMap.value`: the element's value before the update."""
 
 
-@node
+@record(eq=False)
 class AddressOf(Expr):
     """`&$x`, `&@m`, `&@m[k]`."""
 
     target: VarRead | MapRead
 
 
-@node
+@record(eq=False)
 class Deref(Expr):
     """What `pointer` points to, in `pointer.space`.  A place."""
 
     pointer: Expr
 
 
-@node
+@record(eq=False)
 class FieldRead(Expr):
     """A member of a struct or union; `field.offset` counts from `base`.  A place when `base` is one."""
 
@@ -152,7 +139,7 @@ class FieldRead(Expr):
     field: types.Field
 
 
-@node
+@record(eq=False)
 class IndexRead(Expr):
     """`base[index]`, base an Array, String or Pointer (then scaled by the pointee); `index` is int64/uint64.
     A place when `base` is one or a Pointer.  A dynamic index into an Array or String is bounds-checked at run time."""
@@ -161,7 +148,7 @@ class IndexRead(Expr):
     index: Expr
 
 
-@node
+@record(eq=False)
 class ElementRead(Expr):
     """Element number `index` of a Tuple or Record value."""
 
@@ -169,7 +156,7 @@ class ElementRead(Expr):
     index: int
 
 
-@node
+@record(eq=False)
 class ArgRead(Expr):
     """`args.name`: `index` is the field's place in `Instance.args`."""
 
@@ -177,7 +164,7 @@ class ArgRead(Expr):
     index: int
 
 
-@node
+@record(eq=False)
 class TupleExpr(Expr):
     """A Tuple or Record literal; `elements` in the order of the type, `order` the textual order of evaluation."""
 
@@ -185,7 +172,7 @@ class TupleExpr(Expr):
     order: tuple[int, ...] = ()
 
 
-@node
+@record(eq=False)
 class Unary(Expr):
     """`op` `-` or `~` on a 64-bit operand; `!` on anything that has a truth value (result bool)."""
 
@@ -193,7 +180,7 @@ class Unary(Expr):
     operand: Expr
 
 
-@node
+@record(eq=False)
 class Binary(Expr):
     """Arithmetic `+ - * / % & | ^ << >>`: both operands 64 bits wide (spec 02 §2 rule 4)."""
 
@@ -202,7 +189,7 @@ class Binary(Expr):
     right: Expr
 
 
-@node
+@record(eq=False)
 class PointerOffset(Expr):
     """`pointer ± index * scale`; scale in bytes, negative for `-`."""
 
@@ -211,7 +198,7 @@ class PointerOffset(Expr):
     scale: int
 
 
-@node
+@record(eq=False)
 class Compare(Expr):
     """`== != < <= > >=`; both operands of one type after conversion, except strings of different capacity.
     Memory types only with `==` and `!=`."""
@@ -221,7 +208,7 @@ class Compare(Expr):
     right: Expr
 
 
-@node
+@record(eq=False)
 class Logical(Expr):
     """`&&`, `||`, short-circuit; operands are bool."""
 
@@ -230,7 +217,7 @@ class Logical(Expr):
     right: Expr
 
 
-@node
+@record(eq=False)
 class Choose(Expr):
     """`cond ? then : otherwise` and `if` with a value; type NONE when used for effect only."""
 
@@ -239,13 +226,13 @@ class Choose(Expr):
     otherwise: Expr
 
 
-@node
+@record(eq=False)
 class BlockExpr(Expr):
     body: Block
     value: Expr | None
 
 
-@node
+@record(eq=False)
 class IncDec(Expr):
     """`++`/`--` on a variable or map element; `step` is ±1, or ± the pointee size; `prefix` gives the new value."""
 
@@ -254,21 +241,21 @@ class IncDec(Expr):
     prefix: bool
 
 
-@node
+@record(eq=False)
 class MapRef(Expr):
     """A map as an argument of a function (`print(@m)`, `delete(@m, k)`)."""
 
     map: MapSymbol
 
 
-@node
+@record(eq=False)
 class VarRef(Expr):
     """A variable as an out-argument (`find(@m, k, $v)`)."""
 
     symbol: VarSymbol
 
 
-@node
+@record(eq=False)
 class Call(Expr):
     """A function of the tables.  `data`: what its type rule decided (`CallSite.data`), opaque to everyone else."""
 
@@ -277,7 +264,7 @@ class Call(Expr):
     data: Any = None
 
 
-@node
+@record(eq=False)
 class Builtin(Expr):
     """A builtin variable of the tables, with or without arguments (`nsecs(tai)`)."""
 
@@ -286,7 +273,7 @@ class Builtin(Expr):
     args: tuple[Expr, ...] = ()
 
 
-@node
+@record(eq=False)
 class SubprogramCall(Expr):
     symbol: SubprogramSymbol
     args: tuple[Expr, ...]
@@ -295,22 +282,22 @@ class SubprogramCall(Expr):
 # ---------------------------------------------------------------- statements
 
 
-@node
+@record(eq=False)
 class Stmt:
     span: Span = field(repr=False, kw_only=True)
 
 
-@node
+@record(eq=False)
 class Block:
     statements: tuple[Stmt, ...]
 
 
-@node
+@record(eq=False)
 class Eval(Stmt):
     expr: Expr
 
 
-@node
+@record(eq=False)
 class AssignVar(Stmt):
     """`value` has exactly the symbol's type.  `value` None: `let $x` without a value: zero."""
 
@@ -318,7 +305,7 @@ class AssignVar(Stmt):
     value: Expr | None
 
 
-@node
+@record(eq=False)
 class AssignMap(Stmt):
     """`value` has exactly the map's value type."""
 
@@ -327,7 +314,7 @@ class AssignMap(Stmt):
     value: Expr
 
 
-@node
+@record(eq=False)
 class UpdateMap(Stmt):
     """Compound assignment: `value` contains `Current`; one look-up serves read and write."""
 
@@ -336,7 +323,7 @@ class UpdateMap(Stmt):
     value: Expr
 
 
-@node
+@record(eq=False)
 class UpdateAggregate(Stmt):
     """`@m[key] = count()` and such; `args` as the AggregateDef's type rule left them (integers as 64 bits)."""
 
@@ -346,26 +333,26 @@ class UpdateAggregate(Stmt):
     args: tuple[Expr, ...]
 
 
-@node
+@record(eq=False)
 class If(Stmt):
     cond: Expr
     then: Block
     otherwise: Block | None
 
 
-@node
+@record(eq=False)
 class While(Stmt):
     cond: Expr
     body: Block
 
 
-@node
+@record(eq=False)
 class Unroll(Stmt):
     count: int
     body: Block
 
 
-@node
+@record(eq=False)
 class ForRange(Stmt):
     """`captures`: the outer symbols that the body reads or writes."""
 
@@ -376,7 +363,7 @@ class ForRange(Stmt):
     captures: tuple[VarSymbol, ...]
 
 
-@node
+@record(eq=False)
 class ForMap(Stmt):
     """`symbol` is a Tuple (key, value); aggregate values arrive combined."""
 
@@ -386,17 +373,17 @@ class ForMap(Stmt):
     captures: tuple[VarSymbol, ...]
 
 
-@node
+@record(eq=False)
 class Break(Stmt):
     pass
 
 
-@node
+@record(eq=False)
 class Continue(Stmt):
     pass
 
 
-@node
+@record(eq=False)
 class Return(Stmt):
     """Ends the probe, also from inside a `for` body; `value` int64 or None."""
 
@@ -406,7 +393,7 @@ class Return(Stmt):
 # ---------------------------------------------------------------- the script
 
 
-@node
+@record(eq=False)
 class Instance:
     """One BPF program to be: a probe body for the attach points that can share it.
 
@@ -422,7 +409,7 @@ class Instance:
     index: int
 
 
-@node
+@record(eq=False)
 class TypedScript:
     instances: tuple[Instance, ...]
     maps: tuple[MapSymbol, ...]

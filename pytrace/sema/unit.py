@@ -7,16 +7,15 @@ may differ between their attach points.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from pytrace import types
 from pytrace.grammar import ast
+from pytrace.record import field, record
 from pytrace.registry import AttachPoint, ProbeDef
 from pytrace.source import Span
 from pytrace.types import Space
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Unit:
     """`attach_points` is empty for a subprogram.  `looks_at_args` and `separate`: what the body turned out to need."""
 
@@ -56,7 +55,7 @@ class Split(Exception):
         self.unit = unit
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Options:
     """What the command line and the environment say.  `environment`: the BPFTRACE_* variables."""
 

@@ -6,11 +6,11 @@ wrong: a first assignment declares, and a variable without one is only worth a w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from pytrace.diagnostics import Context, Diagnostics
 from pytrace.grammar import ast
+from pytrace.record import field, record
 from pytrace.registry import Kind, Registry
 from pytrace.sema.calls import parameters
 from pytrace.sema.unit import Unit
@@ -23,7 +23,7 @@ _LOOP = "This is the loop variable."
 _PARAMETER = "This is the function parameter."
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Known:
     name: str
     span: Span
@@ -31,7 +31,7 @@ class _Known:
     assigned: bool
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class VariableCheck:
     """One walk over one unit."""
 

@@ -8,10 +8,10 @@ passes rely on that to see quickly that nothing happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from pytrace.grammar import ast
+from pytrace.record import field_names, replace
 from pytrace.source import Span
 
 N = TypeVar("N", bound=ast.Node)
@@ -24,7 +24,7 @@ def child_fields(cls: type) -> tuple[str, ...]:
     """The names of the fields in which nodes of class `cls` may have children, in textual order."""
     found = _FIELDS.get(cls)
     if found is None:
-        found = tuple(n for n in cls.__dataclass_fields__ if n not in _SKIP)  # type: ignore[attr-defined]
+        found = tuple(n for n in field_names(cls) if n not in _SKIP)
         _FIELDS[cls] = found
     return found
 
@@ -77,7 +77,7 @@ def map_children(node: N, fn: Callable[[Any], Any]) -> N:
 def copy(node: N, span: Callable[[Span], Span]) -> N:
     """A deep copy, each span passed through `span`: every node of the copy is an object of its own."""
     new: dict[str, Any] = {"span": span(node.span)}
-    for name in node.__dataclass_fields__:
+    for name in field_names(node):
         value = getattr(node, name)
         if isinstance(value, ast.Node):
             new[name] = copy(value, span)

@@ -8,10 +8,10 @@ them with latin-1 to get the bytes back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types, values
+from pytrace.record import field, record
 from pytrace.runtime.output.base import Output
 from pytrace.types import Type
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytrace.runtime.output.maps import MapContents
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Event:
     """One thing that a script did.
 
@@ -35,7 +35,7 @@ class Event:
     """What it adds to the text output."""
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class RunResult:
     """What a run gave.
 

@@ -22,7 +22,6 @@ class ProgramLoad:
     """The arguments of BPF_PROG_LOAD.  `type`, `attach_type`: numbers; `insns` patched; fds 0 = none.
 
     `log_level` 0 loads without a log; `log_size` in bytes.  `func_info`, `line_info`: packed records of 8 and 16 bytes.
-    (Not a dataclass: making one takes longer than all that this module does in a short run.)
     """
 
     def __init__(

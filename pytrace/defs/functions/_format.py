@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
+from pytrace.record import field_names
 from pytrace.runtime.output.printf import Spec
 from pytrace.types import Int, Type
 
@@ -181,8 +182,6 @@ def _prepare(em: Lowering, arg: typed.Expr, stored: Type) -> Any:
 
 def _has_effects(node: Any) -> bool:
     """Whether evaluating may change something or leave the probe."""
-    from dataclasses import fields
-
     from pytrace.sema import typed
 
     if isinstance(node, (typed.BlockExpr, typed.IncDec, typed.Choose, typed.SubprogramCall)):
@@ -190,5 +189,5 @@ def _has_effects(node: Any) -> bool:
     if isinstance(node, tuple):
         return any(_has_effects(n) for n in node)
     if isinstance(node, typed.Expr):
-        return any(_has_effects(getattr(node, f.name)) for f in fields(node))
+        return any(_has_effects(getattr(node, name)) for name in field_names(node))
     return False

@@ -8,13 +8,13 @@ always has the module, and a name in two modules is an error, because the load n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.attach_parts import closest, did_you_mean, unsigned
 from pytrace.defs.probes.rawtracepoint import lower_context_arg, lower_context_word, register_args
 from pytrace.defs.registers import ARGUMENTS
 from pytrace.facets import Lowering
+from pytrace.record import replace
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space, Type
 from pytrace.wildcard import has_wildcard, matcher

@@ -9,13 +9,13 @@ user insist.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs import registers
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean, function_or_address
 from pytrace.defs.register_arguments import lower_register_argument, lower_result
+from pytrace.record import replace
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher

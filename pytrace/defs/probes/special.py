@@ -8,10 +8,10 @@ have no `attach` hook; the session runs them by their `phase`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytrace.defs.attach_parts import count_error
+from pytrace.record import replace
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.wildcard import matcher
 

@@ -10,12 +10,12 @@ helper.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean
 from pytrace.facets import Lowering
+from pytrace.record import replace
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space, Struct, StructLayout, UnprintableStruct
 from pytrace.wildcard import has_wildcard, matcher

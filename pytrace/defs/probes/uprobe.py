@@ -9,7 +9,6 @@ size) is found here but refused when attaching (`params["problem"]`), because `m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytrace import types
@@ -22,6 +21,7 @@ from pytrace.defs.register_arguments import (
     lower_register_argument,
     lower_result,
 )
+from pytrace.record import replace
 from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher

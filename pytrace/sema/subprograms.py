@@ -1,0 +1,50 @@
+"""What the script's `fn`s do when they are called: call each other, end the probe.
+
+Place in the pipeline: behind inference; code generation asks `may_end_probe` too.  In: symbols with their bodies.  Out:
+errors about recursion, which BPF does not have.  What a newcomer would get wrong: `exit()` inside a `fn` ends the probe
+that called it, through every `fn` between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytrace.diagnostics import Diagnostics
+from pytrace.sema import typed
+from pytrace.sema.typed_tree import typed_nodes
+
+
+def calls(symbol: typed.SubprogramSymbol) -> list[typed.SubprogramCall]:
+    """The calls of other `fn`s in the body of `symbol`."""
+    return [node for node in typed_nodes(symbol.body) if isinstance(node, typed.SubprogramCall)]
+
+
+def may_end_probe(symbol: typed.SubprogramSymbol) -> bool:
+    """Whether a function that does not return, such as exit(), can be reached from `symbol`."""
+    reached = [symbol]
+    for current in reached:  # grows while it is walked
+        for node in typed_nodes(current.body):
+            if isinstance(node, typed.Call) and node.row.diverges:
+                return True
+            if isinstance(node, typed.SubprogramCall) and node.symbol not in reached:
+                reached.append(node.symbol)
+    return False
+
+
+def report_recursion(symbols: Iterable[typed.SubprogramSymbol], diagnostics: Diagnostics) -> None:
+    """An error at each call that closes a circle."""
+    done: set[str] = set()
+    for symbol in symbols:
+        _follow([symbol], done, diagnostics)
+
+
+def _follow(chain: list[typed.SubprogramSymbol], done: set[str], diagnostics: Diagnostics) -> None:
+    if chain[-1].name in done:
+        return
+    for call in calls(chain[-1]):
+        if call.symbol in chain:
+            names = [s.name for s in chain[chain.index(call.symbol) :]] + [call.symbol.name]
+            diagnostics.error(f"Recursive function call detected. Call chain: {' > '.join(names)}", call.span)
+        else:
+            _follow([*chain, call.symbol], done, diagnostics)
+    done.add(chain[-1].name)
