@@ -7,9 +7,7 @@ program's frame, stops the loop, and the program checks the flag behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
 
 from llvmlite import ir
 
@@ -20,7 +18,12 @@ from pytrace.codegen.module import I64
 from pytrace.sema import typed
 from pytrace.types import is_memory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
 
 

@@ -8,9 +8,7 @@ per region of code, because a value computed under a condition does not dominate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import contextmanager
 
 from llvmlite import ir
 
@@ -25,6 +23,12 @@ from pytrace.registry import Def, ProbeDef
 from pytrace.sema import typed
 from pytrace.source import Span
 from pytrace.types import Type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from typing import Any
 
 NO_RESULT = frozenset({"ringbuf_submit", "ringbuf_discard"})
 """Helpers of bpf.h that return void: their r0 must not be read."""

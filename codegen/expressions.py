@@ -7,9 +7,7 @@ because that is what the language has at run time (spec 02 §2.1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 
@@ -19,7 +17,11 @@ from pytrace.codegen.module import I1, I64, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
 
 

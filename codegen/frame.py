@@ -8,9 +8,7 @@ offsets of scratch memory are constants that are filled in by `finish`, when all
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from llvmlite import ir
 
@@ -18,6 +16,11 @@ from pytrace.codegen.bpf_helpers import HELPERS
 from pytrace.codegen.module import I1, I8, I32, I64, PTR, SCRATCH, ModuleBuilder
 from pytrace.record import record
 from pytrace.sema import typed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 STACK_BUDGET = 288
 """Bytes of a program's 512 that objects may take; the rest is for registers that LLVM spills."""

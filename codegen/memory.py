@@ -7,10 +7,8 @@ the Emitter notes the alignment of the pointers it hands out, and the verifier i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from math import gcd
-from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 
@@ -25,7 +23,11 @@ from pytrace.sema.typed_tree import typed_nodes
 from pytrace.source import Span
 from pytrace.types import Space, Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
 
 READERS = {Space.USER: "probe_read_user", Space.KERNEL: "probe_read_kernel"}

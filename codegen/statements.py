@@ -6,9 +6,7 @@ wrong: code behind `return` or `exit()` is still emitted, into a block that noth
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.codegen import aggregates, control, expressions, loops, maps, memory
@@ -16,7 +14,11 @@ from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
 from pytrace.sema.typed_tree import typed_nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
 
 

@@ -7,8 +7,6 @@ not the result but whether the probe is to end, which each caller passes on; the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from llvmlite import ir
 
 from pytrace import types
@@ -18,7 +16,10 @@ from pytrace.codegen.module import I64, PTR, int_type
 from pytrace.sema import typed
 from pytrace.sema.subprograms import may_end_probe
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
 
 MAX_ARGUMENTS = 5

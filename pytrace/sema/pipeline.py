@@ -8,8 +8,6 @@ messages a user sees together, and is the reference's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from pytrace.diagnostics import Diagnostics, ScriptError
 from pytrace.grammar import ast
@@ -27,6 +25,11 @@ from pytrace.sema.typenames import TypeScope
 from pytrace.sema.unit import Options, Split, Unit
 from pytrace.sema.variables import VariableCheck
 from pytrace.target import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 DEEPEST = 12_000
 """Python frames that a walk may take; deeper nesting is refused with a message."""

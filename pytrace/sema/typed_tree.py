@@ -7,10 +7,12 @@ call of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from pytrace.sema import typed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 
 def typed_nodes(root: Any) -> Iterator[Any]:
