@@ -6,10 +6,11 @@ newcomer would get wrong: importing this package must stay cheap; llvmlite is im
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from pytrace.program import Message, Program, ProgramSpec
     from pytrace.sema.typed import TypedScript
 

@@ -8,21 +8,23 @@ kernel, so the row's code is emitted once and works on either memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 from pytrace.codegen import events, maps, memory
 from pytrace.codegen.map_storage import aggregate_row
 from pytrace.codegen.module import I64
 from pytrace.diagnostics import InternalError
-from pytrace.registry import AggregateDef
-from pytrace.sema import typed
-from pytrace.source import Span
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
+    from pytrace.registry import AggregateDef
+    from pytrace.sema import typed
+    from pytrace.source import Span
 
 MAX_CPUS = 4096
 """A bound for the verifier; the loop ends at the number of CPUs."""

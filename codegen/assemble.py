@@ -7,12 +7,18 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from pytrace.codegen.module import RDONLY_PROG, location_of
+from pytrace.codegen.object import ObjectFile
+from pytrace.program import LineRow, MapSpec, ProbeSpec, Program, ProgramSpec
 
-from pytrace.codegen.module import RDONLY_PROG, ModuleBuilder, location_of
-from pytrace.codegen.object import Linked, ObjectFile
-from pytrace.program import LineRow, MapSpec, Message, ProbeSpec, Program, ProgramSpec
-from pytrace.sema import typed
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytrace.codegen.module import ModuleBuilder
+    from pytrace.codegen.object import Linked
+    from pytrace.program import Message
+    from pytrace.sema import typed
 
 
 def program_name(instance: typed.Instance, number: int) -> str:

@@ -8,9 +8,12 @@ it LLVM assumes 4-byte alignment and takes each 64-bit access apart.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from pytrace.diagnostics import InternalError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LEVEL = 2
 

@@ -13,9 +13,7 @@ from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen import statements
-from pytrace.codegen.frame import Frame
 from pytrace.codegen.module import I64
-from pytrace.sema import typed
 from pytrace.types import is_memory
 
 TYPE_CHECKING = False
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytrace.codegen.emitter import Emitter
+    from pytrace.codegen.frame import Frame
+    from pytrace.sema import typed
 
 
 def lower_block(em: Emitter, block: typed.Block) -> None:

@@ -6,17 +6,18 @@ would get wrong: whether a widening extends the sign is the *source's* affair (s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.codegen import expressions, memory, strings
 from pytrace.codegen.module import I1, PTR, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
+    from pytrace.types import Type
 
 
 def is_same_bytes(source: Type, goal: Type) -> bool:

@@ -7,11 +7,13 @@ metadata.  What a newcomer would get wrong: without a DISubprogram on a callback
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 
-from pytrace.source import Source, Span
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.source import Source, Span
 
 
 class DebugInfo:

@@ -8,11 +8,15 @@ Program*: map references are still names, and jump targets count from the start 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import unpack_from
 
 from pytrace.codegen.bpf_helpers import HELPER_NAMES
-from pytrace.program import ProgramSpec, Relocation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytrace.program import ProgramSpec, Relocation
 
 _SIZES = {0x00: "u32", 0x08: "u16", 0x10: "u8", 0x18: "u64"}
 _SIGNED = {0x00: "s32", 0x08: "s16", 0x10: "s8"}

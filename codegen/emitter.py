@@ -15,20 +15,22 @@ from llvmlite import ir
 from pytrace import types
 from pytrace.codegen import control, events, expressions, maps, memory, strings
 from pytrace.codegen.bpf_helpers import HELPERS
-from pytrace.codegen.frame import Frame
-from pytrace.codegen.module import ENDED, GLOBALS, I1, I32, I64, PTR, RODATA, VOID, ModuleBuilder, int_type
+from pytrace.codegen.module import ENDED, GLOBALS, I1, I32, I64, PTR, RODATA, VOID, int_type
 from pytrace.diagnostics import InternalError
-from pytrace.program import Layout
-from pytrace.registry import Def, ProbeDef
-from pytrace.sema import typed
-from pytrace.source import Span
-from pytrace.types import Type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from typing import Any
+
+    from pytrace.codegen.frame import Frame
+    from pytrace.codegen.module import ModuleBuilder
+    from pytrace.program import Layout
+    from pytrace.registry import Def, ProbeDef
+    from pytrace.sema import typed
+    from pytrace.source import Span
+    from pytrace.types import Type
 
 NO_RESULT = frozenset({"ringbuf_submit", "ringbuf_discard"})
 """Helpers of bpf.h that return void: their r0 must not be read."""

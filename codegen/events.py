@@ -7,9 +7,6 @@ path, so whatever leaves the program from inside `fill` first discards what is o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from llvmlite import ir
 
 from pytrace import types
@@ -17,11 +14,15 @@ from pytrace.codegen import control, memory
 from pytrace.codegen.frame import Frame
 from pytrace.codegen.module import I32, I64, LOST, RING
 from pytrace.program import Layout
-from pytrace.source import Span
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
+    from pytrace.source import Span
+    from pytrace.types import Type
 
 RUNTIME_ERROR = "functions.runtime:runtime-error"
 HELPER_ERROR = "functions.runtime:helper-error"

@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from llvmlite import ir
 
 from pytrace.codegen.bpf_helpers import HELPERS
-from pytrace.codegen.module import I1, I8, I32, I64, PTR, SCRATCH, ModuleBuilder
+from pytrace.codegen.module import I1, I8, I32, I64, PTR, SCRATCH
 from pytrace.record import record
-from pytrace.sema import typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from pytrace.codegen.module import ModuleBuilder
+    from pytrace.sema import typed
 
 STACK_BUDGET = 288
 """Bytes of a program's 512 that objects may take; the rest is for registers that LLVM spills."""

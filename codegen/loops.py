@@ -8,9 +8,6 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from llvmlite import ir
 
 from pytrace import types
@@ -18,10 +15,14 @@ from pytrace.codegen import aggregates, control, conversions, events, memory
 from pytrace.codegen.frame import Frame, LoopTargets
 from pytrace.codegen.module import I32, I64, PTR, int_type
 from pytrace.sema import typed
-from pytrace.source import Span
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
+    from pytrace.source import Span
 
 MAX_LOOPS = 1 << 23
 """The most rounds that bpf_loop makes (BPF_MAX_LOOPS of linux/bpf_verifier.h); it refuses larger numbers with E2BIG."""

@@ -7,14 +7,18 @@ the value, because the address of an array element is known when the program is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from pytrace.program import Location, MapSpec
+from pytrace.program import MapSpec
 from pytrace.record import replace
-from pytrace.registry import AggregateDef, Registry
-from pytrace.sema import typed
 from pytrace.types import Aggregate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from pytrace.program import Location
+    from pytrace.registry import AggregateDef, Registry
+    from pytrace.sema import typed
 
 NO_PREALLOC = 1
 """BPF_F_NO_PREALLOC: elements are allocated when they are first stored."""

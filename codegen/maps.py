@@ -7,21 +7,22 @@ the "assigned" flag and the value begins at byte 8 (MapSpec.storage "slot").
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen import events, memory
 from pytrace.codegen.map_storage import round8
 from pytrace.codegen.module import I64, int_type
-from pytrace.program import MapSpec
 from pytrace.sema import typed
 from pytrace.source import Span
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
+    from pytrace.program import MapSpec
 
 FLAG = 8
 """Bytes of the flag in front of a scalar map's value."""

@@ -14,14 +14,12 @@ from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen import control, conversions, maps, places, strings, subprograms
-from pytrace.codegen.frame import Frame
 from pytrace.codegen.map_storage import round8
 from pytrace.codegen.module import I1, I8, I64, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
 from pytrace.sema.typed_tree import typed_nodes
-from pytrace.source import Span
-from pytrace.types import Space, Type
+from pytrace.types import Space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +27,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytrace.codegen.emitter import Emitter
+    from pytrace.codegen.frame import Frame
+    from pytrace.source import Span
+    from pytrace.types import Type
 
 READERS = {Space.USER: "probe_read_user", Space.KERNEL: "probe_read_kernel"}
 """Helper by address space; without one the older helper, to which the address itself says what it is."""

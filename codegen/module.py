@@ -8,17 +8,21 @@ function; `data:` is the address of element 0 of a one-element array, so no look
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen.debuginfo import DebugInfo
 from pytrace.codegen.map_storage import kernel_name, script_map_spec, with_cpu_slots
 from pytrace.diagnostics import excerpt
-from pytrace.program import EventSpec, GlobalSpec, Layout, Location, MapSpec
-from pytrace.sema import typed
-from pytrace.source import Span
+from pytrace.program import EventSpec, GlobalSpec, Location, MapSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.program import Layout
+    from pytrace.sema import typed
+    from pytrace.source import Span
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 PTR = ir.PointerType()

@@ -7,8 +7,6 @@ here is a function of the typed script, `cpu` and `verbose_warnings`; the same i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from llvmlite import ir
 
 from pytrace.codegen import assemble, backend, control
@@ -16,8 +14,14 @@ from pytrace.codegen.emitter import Emitter
 from pytrace.codegen.frame import Frame
 from pytrace.codegen.module import ENDED, I64, PTR, ModuleBuilder
 from pytrace.diagnostics import WARNING, Diagnostic
-from pytrace.program import Message, Program
-from pytrace.sema import typed
+from pytrace.program import Message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytrace.program import Program
+    from pytrace.sema import typed
 
 
 def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool, cpu_slots: int) -> ModuleBuilder:

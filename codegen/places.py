@@ -7,8 +7,6 @@ the context) or *remote* (an address, read with probe_read); only the innermost 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.codegen import events, expressions, memory
 from pytrace.codegen.module import I64, PTR
@@ -18,7 +16,10 @@ from pytrace.sema import typed
 from pytrace.source import Span
 from pytrace.types import Space
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
 
 

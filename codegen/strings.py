@@ -7,19 +7,20 @@ compared up to their NUL, never as blocks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen import events, memory
 from pytrace.codegen.module import I1, I8, I64
 from pytrace.sema import typed
-from pytrace.source import Span
 from pytrace.types import Space, String
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.codegen.emitter import Emitter
+    from pytrace.source import Span
 
 IMMEDIATE = 64
 """Constants of up to so many bytes are stored as immediates, longer ones copied from read-only data."""

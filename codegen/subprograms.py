@@ -13,7 +13,6 @@ from pytrace import types
 from pytrace.codegen import control, memory
 from pytrace.codegen.frame import Frame
 from pytrace.codegen.module import I64, PTR, int_type
-from pytrace.sema import typed
 from pytrace.sema.subprograms import may_end_probe
 
 TYPE_CHECKING = False
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytrace.codegen.emitter import Emitter
+    from pytrace.sema import typed
 
 MAX_ARGUMENTS = 5
 """What BPF passes in registers; the context is the first."""

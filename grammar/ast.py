@@ -10,7 +10,10 @@ pass changes a node: a pass returns a new tree (`record.replace`) or a side tabl
 from __future__ import annotations
 
 from pytrace.record import field, record
-from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.source import Span
 
 
 @record

@@ -17,7 +17,10 @@ Table text, one line a row:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STARTS = ("script", "expr", "type")
 HERE = Path(__file__).parent

@@ -7,10 +7,12 @@ needs them is known here (`_LEVEL` and the few special cases beside their reason
 
 from __future__ import annotations
 
-from typing import Any
-
 from pytrace.grammar import ast
 from pytrace.grammar.lexer import WORD, is_reserved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _BINARY_LEVEL = {
     "||": 2, "&&": 3, "|": 4, "^": 5, "&": 6, "==": 7, "!=": 7, "<": 8, "<=": 8, ">": 8, ">=": 8,

@@ -8,12 +8,18 @@ nesting costs no Python stack; what bounds it is `MAX_DEPTH`, for the sake of th
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
-from pytrace.diagnostics import ERROR, Diagnostic, Diagnostics
+from pytrace.diagnostics import ERROR, Diagnostic
 from pytrace.grammar import tables
 from pytrace.grammar.lexer import END, Lexer, Token
-from pytrace.source import Source, Span
+from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.source import Source
 
 MAX_DEPTH = 500
 """Greatest height of a tree.  Hand-written scripts stay below 40."""

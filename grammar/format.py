@@ -7,16 +7,20 @@ literals as they were written, and breaks long lines at `WIDTH`.  Comments insid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from pytrace.diagnostics import Diagnostics, ScriptError
 from pytrace.grammar import ast
 from pytrace.grammar.dump import config_value, level, misread_first, quote, reads_as_type, semicolons
 from pytrace.grammar.dump import dump as plain_dump
-from pytrace.grammar.layout import Remark, Text, Trivia
+from pytrace.grammar.layout import Text, Trivia
 from pytrace.grammar.parser import parse_with_gaps
-from pytrace.source import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from pytrace.grammar.layout import Remark
+    from pytrace.source import Source
 
 WIDTH = 90
 

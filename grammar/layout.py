@@ -8,10 +8,11 @@ get wrong: a blank line only counts where the printer would not break the line a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pytrace.record import record
 
 
-class Remark(NamedTuple):
+@record
+class Remark:
     """A comment's line, or, with `text` None, a line break that is kept."""
 
     at: int

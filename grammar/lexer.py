@@ -8,11 +8,13 @@ a condition, a cast or a group, depending on the row.
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import NamedTuple
-
 from pytrace.grammar.literals import Problem, scan_integer, scan_string
 from pytrace.grammar.tables import KEYWORDS, OPERATORS
+from pytrace.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 END = "$END"
 DIGITS = "0123456789"
@@ -28,7 +30,8 @@ RESERVED = frozenset(["args", "ctx", "kstack", "nsecs", "pid", "tid", "ustack"])
 """Names that never start a cast or a record and are no macro parameter; with arg0, arg1 … (spec 01 §2.3)."""
 
 
-class Token(NamedTuple):
+@record
+class Token:
     kind: str
     start: int
     end: int

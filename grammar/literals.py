@@ -7,7 +7,7 @@ not end it; the reference goes on to its end and so do we, or the messages that 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pytrace.record import record
 
 _DIGITS = "0123456789"
 _HEX = "0123456789abcdefABCDEF"
@@ -23,7 +23,8 @@ _LIMITS |= {"m": (UINT64_MAX, 60 * 10**9), "h": (UINT64_MAX, 3600 * 10**9), "d":
 """Suffix → (greatest value, factor).  Times are in nanoseconds."""
 
 
-class Problem(NamedTuple):
+@record
+class Problem:
     """`end` −1: the message points at whatever token stands at `start`."""
 
     message: str
@@ -31,7 +32,8 @@ class Problem(NamedTuple):
     end: int = -1
 
 
-class Scanned(NamedTuple):
+@record
+class Scanned:
     text: str
     end: int
     problems: tuple[Problem, ...]

@@ -11,18 +11,22 @@ is left in them; so a script gets the message for its first error and the few th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pytrace.grammar import ast
-from pytrace.grammar.engine import Engine, State, Stop, state
+from pytrace.grammar.engine import Stop, state
 from pytrace.grammar.lexer import END
+from pytrace.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.grammar.engine import Engine, State
 
 _GO_ON = ""
 _ABORT = "abort"
 _SKIP_BLOCK = "skip block"
 
 
-class Expectation(NamedTuple):
+@record
+class Expectation:
     """What to say when `example` is met, where its last word does not fit.
 
     Applies when `after` was read last ("" for anything), all of `takes` fit here and none of `lacks`.

@@ -9,14 +9,18 @@ the white space after a bare name or map (`_swallow_layout`).
 
 from __future__ import annotations
 
-from typing import Any
-
 from pytrace.grammar import ast
-from pytrace.grammar.engine import Engine, Stop
+from pytrace.grammar.engine import Stop
 from pytrace.grammar.lexer import Token, is_reserved
 from pytrace.grammar.literals import integer_value
 from pytrace.record import replace
 from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.grammar.engine import Engine
 
 _LVALUES = (ast.Variable, ast.Map, ast.MapAccess)
 _ACCESSES = (ast.FieldAccess, ast.TupleAccess, ast.Index)

@@ -11,11 +11,12 @@ maps).  What a newcomer would get wrong: `run` needs root, and blocks until the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.driver import compile, run
     from pytrace.program import Program
 

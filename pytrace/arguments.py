@@ -9,11 +9,14 @@ that scripts match on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from pytrace.diagnostics import UsageError
 from pytrace.options import Options
 from pytrace.record import field, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _DEBUG_STAGES = (
     "parse", "ast", "types", "codegen", "codegen-opt", "dis", "libbpf", "verifier", "program", "time",

@@ -12,9 +12,12 @@ import marshal
 import os
 import stat
 import sys
-from typing import Any
 
 from pytrace.program import FORMAT_VERSION, Program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAGIC = b"pytrace-program\n"
 _DIGEST = 16

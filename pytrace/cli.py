@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
 
 from pytrace.arguments import USAGE, Invocation, parse
 from pytrace.diagnostics import InternalError, MachineError, PytraceError, ScriptError, UsageError, VerifierError
-from pytrace.options import Options
 from pytrace.version import REFERENCE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from pytrace.options import Options
 
 
 def _colour() -> bool:
@@ -49,11 +54,19 @@ def version() -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit status.  No exception leaves it but KeyboardInterrupt before a script runs."""
     arguments = sys.argv[1:] if argv is None else argv
-    inv = Invocation()
-    try:
-        inv = parse(arguments)
+
+    def act(inv: Invocation) -> int:
+        parse(arguments, inv)
         inv.options.colour = _colour()
         return _act(inv)
+
+    return _guarded(act, Invocation())
+
+
+def _guarded(act: Callable[[Invocation], int], inv: Invocation) -> int:
+    """`act(inv)`, or the exit status of the failure that it ended in, reported."""
+    try:
+        return act(inv)
     except PytraceError as error:
         return _report(error, inv.options)
     except KeyboardInterrupt:
@@ -70,7 +83,43 @@ def main(argv: list[str] | None = None) -> int:
 
 def command() -> NoReturn:
     """The entry point: `main`, then out at once, since taking the interpreter down costs another 10 ms."""
-    status = main()
+    _leave(main())
+
+
+def run_ahead(form: int, about: dict[str, Any], payload: bytes) -> NoReturn:
+    """What a file that `--aot` wrote calls.  Old files must find this as it is: see `pytrace.ahead`."""
+    from pytrace.arguments import ahead_usage, parse_ahead
+
+    def act(inv: Invocation) -> int:
+        inv.options.colour = _colour()
+        parse_ahead(sys.argv[1:], inv)
+        if inv.action == "help":
+            sys.stdout.write(ahead_usage(program_name(), str(about.get("script"))))
+            return 0
+        if inv.action == "version":
+            sys.stdout.write(version() + "\n")
+            return 0
+        from pytrace import driver
+
+        def set_options(options: Options) -> None:
+            options.colour = inv.options.colour
+            parse_ahead(sys.argv[1:], Invocation(options))
+            options.pid = driver.checked_pid(inv.pid_text)
+            options.dwarf_pids = _dwarf_pids(inv)
+            inv.options = options
+
+        return driver.run_ahead(form, about, payload, set_options)
+
+    _leave(_guarded(act, Invocation()))
+
+
+def _dwarf_pids(inv: Invocation) -> tuple[int, ...]:
+    from pytrace.driver import checked_pid
+
+    return tuple(p for t in inv.dwarf_pid_texts if (p := checked_pid(t, alive=False)) is not None)
+
+
+def _leave(status: int) -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -103,13 +152,11 @@ def _act(inv: Invocation) -> int:
         raise UsageError(f"Invalid output format \"{inv.options.format}\"\nValid formats: 'text', 'json'")
     driver.check_privileges()
     inv.options.pid = driver.checked_pid(inv.pid_text)
-    inv.options.dwarf_pids = tuple(
-        p for t in inv.dwarf_pid_texts if (p := driver.checked_pid(t, alive=False)) is not None
-    )
+    inv.options.dwarf_pids = _dwarf_pids(inv)
     if inv.action == "list":
         return driver.list_script(source, inv.options)
     if inv.options.aot:
-        raise UsageError("--aot: writing a stand-alone executable is not built yet")
+        return driver.write_ahead(source, inv.options)
     return driver.main(source, inv.options)
 
 

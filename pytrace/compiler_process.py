@@ -13,12 +13,15 @@ import marshal
 import os
 import signal
 from _thread import start_new_thread
-from collections.abc import Callable
 from contextlib import suppress
 
 from pytrace.diagnostics import InternalError, PytraceError
 from pytrace.program import Program
 from pytrace.runtime.sys import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class CompilerEnded(PytraceError):

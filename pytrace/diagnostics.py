@@ -7,10 +7,13 @@ diagnostics in `Diagnostics` and goes on; only a stage that cannot go on raises 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from pytrace.record import field, record
-from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytrace.source import Span
 
 ERROR = "ERROR"
 WARNING = "WARNING"

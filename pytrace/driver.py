@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from pytrace.diagnostics import Diagnostics, MachineError, ScriptError, UsageError
 from pytrace.options import Options
 from pytrace.source import Source
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
     from pytrace.program import Program
     from pytrace.runtime.machine import Machine
     from pytrace.runtime.output.capture import RunResult
@@ -190,7 +192,14 @@ def _analysis_options(source: Source, options: Options) -> Any:
         listing_only=options.listing,
         directory=os.path.dirname(source.name) or ".",
         mode=options.mode,
+        run_pid=_run_pid() if options.aot else None,
     )
+
+
+def _run_pid() -> Any:
+    from pytrace.defs.variables.process import TARGET_PID
+
+    return TARGET_PID
 
 
 def _messages(diagnostics: Diagnostics) -> Any:
@@ -289,12 +298,43 @@ def main(source: Source, options: Options) -> int:
     if options.mode == "compiler-bench":
         return compiler_bench(source, options)
     program = obtain(source, options, apart=True)
-    if options.warning_level:
-        sys.stderr.write("".join(m.coloured if options.colour else m.plain for m in program.warnings))
-        sys.stderr.flush()
+    _print_warnings(program, options)
     if options.mode == "codegen":
         return 0
     return run_program(program, options)
+
+
+def write_ahead(source: Source, options: Options) -> int:
+    """`--aot FILE`: compile, and write a file that runs without the compiler; the exit status."""
+    from pytrace import ahead
+    from pytrace.runtime.machine import Machine
+    from pytrace.runtime.premises import premises
+
+    machine = Machine.from_options(options)
+    program = compile_source(source, options, machine)
+    _print_warnings(program, options)
+    ahead.write(options.aot, program, premises(machine, program), options, source.name)
+    return 0
+
+
+def run_ahead(form: int, about: dict[str, Any], payload: bytes, set_options: Callable[[Options], None]) -> int:
+    """Run what `write_ahead` wrote; `set_options` puts the command line over what the file has kept."""
+    from pytrace import ahead
+    from pytrace.runtime.premises import check
+
+    found, kept, program = ahead.read(form, about, payload)
+    options = Options(**kept)
+    set_options(options)
+    check_privileges()
+    check(found)
+    _print_warnings(program, options)
+    return run_program(program, options)
+
+
+def _print_warnings(program: Program, options: Options) -> None:
+    if options.warning_level:
+        sys.stderr.write("".join(m.coloured if options.colour else m.plain for m in program.warnings))
+        sys.stderr.flush()
 
 
 def run_program(program: Program, options: Options) -> int:

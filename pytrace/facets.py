@@ -8,18 +8,22 @@ get wrong: a row may use what stands here and nothing else of a stage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-from pytrace.types import Space, Type
+from pytrace.types import Space
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
+    from typing import Any
+
     from pytrace.program import Layout
     from pytrace.registry import AttachPoint, Def, ProbeDef
     from pytrace.sema import typed
     from pytrace.source import Span
     from pytrace.target import Target
+    from pytrace.types import Type
 
 
 class CallSite(Protocol):

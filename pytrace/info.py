@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 
-from pytrace.target import Target
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.target import Target
 
 _WIDTH = 35
 _HELPERS = (

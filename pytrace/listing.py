@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
 
-from pytrace.diagnostics import Diagnostics
-from pytrace.registry import AttachPoint, ProbeDef, Registry
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
     from pytrace.grammar import ast
+    from pytrace.registry import AttachPoint, ProbeDef, Registry
     from pytrace.target import Target
 
 Entry = tuple[str, list[str]]

@@ -8,11 +8,13 @@ differs between two runs on one machine is filled in by the runtime through relo
 
 from __future__ import annotations
 
-from typing import Any
-
 from pytrace import types
 from pytrace.record import record
 from pytrace.types import Type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FORMAT_VERSION = 3
 """Raised whenever a record below changes; part of the cache key and of a stored Program."""

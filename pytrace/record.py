@@ -112,6 +112,11 @@ def field_names(record: Any) -> tuple[str, ...]:
     return tuple(record.__fields__)
 
 
+def as_tuple(record: Any) -> tuple[Any, ...]:
+    """The values of the fields, in order; a record of a class without `kw_only` fields is `cls(*as_tuple(record))`."""
+    return tuple([getattr(record, name) for name in record.__fields__])
+
+
 # ---------------------------------------------------------------- what the classes are given
 
 

@@ -8,10 +8,15 @@ wording changes the row's `doc`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from textwrap import fill
 
-from pytrace.registry import AggregateDef, Def, FunctionDef, MapDef, ProbeDef, Registry, VariableDef
+from pytrace.registry import AggregateDef, FunctionDef, MapDef, ProbeDef, VariableDef
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytrace.registry import Def, Registry
 
 _WIDTH = 100
 

@@ -9,19 +9,31 @@ module level: a lowering works through the `Lowering` that it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
-
 from pytrace.record import field, record
-from pytrace.types import Space, Struct, Type
+from pytrace.types import Space
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, Protocol
+
     from pytrace.facets import CallSite, FoldSite, Handling, Lowering
     from pytrace.grammar import ast
     from pytrace.program import EventSpec, Layout, ProbeSpec
     from pytrace.sema import typed
     from pytrace.source import Span
     from pytrace.target import Target
+    from pytrace.types import Struct, Type
+
+    Handler = Callable[["bytes | memoryview"], None]
+
+    class Reporter(Protocol):
+        """Reports at an attach point."""
+
+        def __call__(self, message: str, *, hints: Iterable[str] = (), other: tuple[str, Span] | None = None) -> None:
+            """`other`: a further location with its own message."""
+            ...
+
 
 # ---------------------------------------------------------------- parameters of functions
 
@@ -64,7 +76,6 @@ class Def:
     doc: str
 
 
-Handler = Callable[["bytes | memoryview"], None]
 
 
 @record(kw_only=True)
@@ -233,14 +244,6 @@ class Pattern:
             parts.append(f"{self.function}+{self.offset}" if self.offset else self.function)
         parts += [str(n) if n else "" for n in (self.address, self.rate, self.length)]
         return ":".join(p for p in (*parts, self.mode) if p)
-
-
-class Reporter(Protocol):
-    """Reports at an attach point."""
-
-    def __call__(self, message: str, *, hints: Iterable[str] = (), other: tuple[str, Span] | None = None) -> None:
-        """`other`: a further location with its own message."""
-        ...
 
 
 @record

@@ -8,11 +8,16 @@ asked is noted, and its answer's identity goes into the cache key (`fingerprint`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from pytrace.record import record
-from pytrace.types import Enum, Field, Struct, Type
+from pytrace.types import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytrace.types import Enum, Field, Type
 
 
 @record
@@ -62,6 +67,19 @@ class UsdtNote:
 
 class Target(Protocol):
     """Unknown names give None or nothing; a part of the machine that cannot be read raises MachineError with advice."""
+
+    ahead: bool
+    """Whether the Program is to run later or elsewhere (`--aot`): then nothing that only holds for now may enter it."""
+
+    @property
+    def is_momentary(self) -> bool:
+        """Whether an answer depended on what runs at the moment."""
+        ...
+
+    def note_file(self, path: str) -> None:
+        """A file or folder that the compiler itself has read or looked for, so that its identity is part of the
+        fingerprint."""
+        ...
 
     # types
     def type_named(self, name: str, tag: str = "") -> Type | None:

@@ -8,11 +8,14 @@ other in circles), so never walk through pointers when you copy one into a Progr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, ClassVar
 
 from pytrace.record import field, record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar
 
 
 class Space:

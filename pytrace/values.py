@@ -34,30 +34,56 @@ user stacks u32 pid and u32 probe, then the frames.
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Callable, Iterator
 from struct import Struct as Packed
 from struct import error as PackedError
-from typing import Any
 
 from pytrace import types
-from pytrace.record import replace
-from pytrace.types import Type
+from pytrace.record import record, replace
 
-Data = bytes | memoryview
-Decoder = Callable[[Data], Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
-UserAddress = namedtuple("UserAddress", "address pid probe")
-"""`usym()`: an address in process `pid`, seen by program number `probe` (an index into Program.programs)."""
+    from pytrace.types import Type
 
-Timestamp = namedtuple("Timestamp", "nanoseconds source")
-"""`strftime()`: nanoseconds of a clock, which the event numbered `source` - 1 names, and the format."""
+    Data = bytes | memoryview
+    Decoder = Callable[[Data], Any]
 
-CgroupPath = namedtuple("CgroupPath", "id source")
-"""`cgroup_path()`: a cgroup's id; the event numbered `source` - 1 has the filter."""
 
-BuildId = namedtuple("BuildId", "status id value")
-"""A frame of mode build_id: status 1: 20-byte `id` and `value` a file offset; else `value` is the address."""
+@record
+class UserAddress:
+    """`usym()`: an address in process `pid`, seen by program number `probe` (an index into Program.programs)."""
+
+    address: int
+    pid: int
+    probe: int
+
+
+@record
+class Timestamp:
+    """`strftime()`: nanoseconds of a clock, which the event numbered `source` - 1 names, and the format."""
+
+    nanoseconds: int
+    source: int
+
+
+@record
+class CgroupPath:
+    """`cgroup_path()`: a cgroup's id; the event numbered `source` - 1 has the filter."""
+
+    id: int
+    source: int
+
+
+@record
+class BuildId:
+    """A frame of mode build_id: status 1: 20-byte `id` and `value` a file offset; else `value` is the address."""
+
+    status: int
+    id: bytes
+    value: int
+
 
 AF_INET, AF_INET6 = 2, 10
 

@@ -6,7 +6,9 @@ What a newcomer would get wrong: `[…]` counts as a pattern but matches only it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def has_wildcard(text: str) -> bool:

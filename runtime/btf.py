@@ -9,18 +9,20 @@ string table and then the types for its offset, both at the speed of memory, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from os import environ
 from struct import Struct as Layout
 from struct import unpack_from
-from typing import TYPE_CHECKING
 
 from pytrace import types
 from pytrace.target import Function
-from pytrace.types import Bitfield, Field, Space, StructLayout, Type
+from pytrace.types import Bitfield, Field, Space, StructLayout
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytrace.runtime.sys.libbpf import Dumper, Library
+    from pytrace.types import Type
 
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO = range(1, 14)
 VAR, DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64 = range(14, 20)

@@ -8,10 +8,14 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from pytrace.runtime.btf import ENUM, ENUM64, STRUCT, UNION, Btf, BtfObject
+from pytrace.runtime.btf import ENUM, ENUM64, STRUCT, UNION
 from pytrace.wildcard import matcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytrace.runtime.btf import Btf, BtfObject
 
 _TAGS = {STRUCT: "struct ", UNION: "union ", ENUM: "enum ", ENUM64: "enum "}
 

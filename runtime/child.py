@@ -12,7 +12,10 @@ import signal
 from errno import EACCES, ENOENT
 
 from pytrace.diagnostics import MachineError
-from pytrace.runtime.sys import Kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.runtime.sys import Kernel
 
 _PTRACE_TRACEME, _PTRACE_CONT, _PTRACE_DETACH, _PTRACE_SETOPTIONS = 0, 7, 17, 0x4200
 _PTRACE_O_TRACEEXEC = 0x10

@@ -7,13 +7,12 @@ in a file of its own, found by the program's build id.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pytrace.runtime import elf
-from pytrace.target import Function
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.runtime.dwarf_reader import Reader
+    from pytrace.target import Function
     from pytrace.types import Type
 
 _readers: dict[str, Reader | None] = {}

@@ -8,9 +8,13 @@ root entry, so while the root itself is read such values are looked up with the 
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import Any, Protocol
+from typing import Protocol
 
 from pytrace.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 IMPLICIT_CONST = 0x21
 _FIXED = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0C: 1, 0x01: 8, 0x20: 8, 0x1E: 16}

@@ -7,12 +7,14 @@ there is none. What a newcomer would get wrong: the file may be given by any tai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pytrace.runtime import dwarf_forms as forms
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytrace.runtime.dwarf_reader import Reader, Unit
 
 _STMT_LIST, _COMP_DIR, _NAME = 0x10, 0x1B, 0x03

@@ -8,17 +8,22 @@ walked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from struct import unpack_from
-from typing import Any
 
 from pytrace import types
 from pytrace.record import field, record
 from pytrace.runtime import dwarf_forms as forms
-from pytrace.runtime.elf import ElfFile
 from pytrace.target import Function
-from pytrace.types import Bitfield, Field, StructLayout, Type
+from pytrace.types import Bitfield, Field, StructLayout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pytrace.runtime.elf import ElfFile
+    from pytrace.types import Type
 
 # fmt: off
 # DW_TAG_* and DW_AT_* of the standard, section 7.5

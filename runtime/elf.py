@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
 from struct import Struct, error, unpack_from
 
 from pytrace.record import record
 from pytrace.target import ElfSymbol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SHDR = Struct("<IIQQQQIIQQ")
 _PHDR = Struct("<IIQQQQQQ")

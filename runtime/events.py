@@ -8,17 +8,20 @@ the rest is dropped, also in the middle of a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pytrace.runtime.ring import Mixed
 
-from pytrace.runtime.ring import Mixed, Run
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.facets import Handling
     from pytrace.program import EventSpec, Program
     from pytrace.registry import Def, Handler
+    from pytrace.runtime.ring import Run
 
-Batch = Callable[[list[bytes]], bytes]
+    Batch = Callable[[list[bytes]], bytes]
+
 """The text of a run; if it also has `each`, that gives the texts of its records."""
 
 _FEW = 16

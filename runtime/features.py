@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from struct import pack
-from typing import TYPE_CHECKING
 
 from pytrace.runtime.sys import ProgramLoad, abi, kernel
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytrace.runtime.btf import Btf
 
 # opcodes of bpf_insn (include/uapi/linux/bpf.h)

@@ -8,12 +8,12 @@ failure is its return value, exit() with a status, and errorf() or run-time erro
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from pytrace.diagnostics import KernelError, MachineError
 from pytrace.runtime.attach.tracing import IterLink
 from pytrace.runtime.output.text import TextOutput
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.program import Location, ProbeSpec
     from pytrace.runtime.session import Session

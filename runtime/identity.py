@@ -8,7 +8,10 @@ trusted to name anything; whatever cannot be read any more is simply not current
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _SEPARATOR = "\x00"
 

@@ -9,24 +9,28 @@ it.
 from __future__ import annotations
 
 import errno
-from typing import Protocol
 
 from pytrace.diagnostics import KernelError
-from pytrace.runtime.sys import Kernel
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Attacher(Protocol):
-    """The Session as attach functions see it."""
+    from pytrace.runtime.sys import Kernel
 
-    @property
-    def kernel(self) -> Kernel: ...
+    class Attacher(Protocol):
+        """The Session as attach functions see it."""
 
-    @property
-    def target_pid(self) -> int | None:
-        """The process of -p, or the child of -c."""
-        ...
+        @property
+        def kernel(self) -> Kernel: ...
 
-    def warn(self, message: str) -> None: ...
+        @property
+        def target_pid(self) -> int | None:
+            """The process of -p, or the child of -c."""
+            ...
+
+        def warn(self, message: str) -> None: ...
+
 
 
 class Link:

@@ -9,16 +9,19 @@ needs; a refused program is loaded a second time with both, to say why and where
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
 from struct import Struct, pack, pack_into
-from typing import TYPE_CHECKING, Any
 
 from pytrace.diagnostics import KernelError, MachineError
-from pytrace.runtime.sys import Kernel, ProgramLoad, abi
+from pytrace.runtime.sys import ProgramLoad, abi
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from pytrace.program import GlobalSpec, MapSpec, Program, ProgramSpec, Relocation
     from pytrace.runtime.btf import Btf
+    from pytrace.runtime.sys import Kernel
 
 _INSN = Struct("=BBhi")
 _DEFAULT_LOG_SIZE = 1_000_000

@@ -8,8 +8,8 @@ the only way to lose an event, but they are read while programs run, so only the
 from __future__ import annotations
 
 from struct import unpack
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.runtime.maps import MapReader
 

@@ -9,19 +9,22 @@ before it is asked for, BTF (25 ms) least of all.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from pytrace.diagnostics import MachineError
 from pytrace.runtime import binaries, identity, tracefs
-from pytrace.target import ElfSymbol, Function, TracepointFormat, UsdtNote
-from pytrace.types import Enum, Type
+from pytrace.target import ElfSymbol, Function
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
     from pytrace.runtime.btf import Btf
     from pytrace.runtime.elf import ElfFile
     from pytrace.runtime.features import Features
+    from pytrace.target import TracepointFormat, UsdtNote
+    from pytrace.types import Enum, Type
 
 _RAW_TRACEPOINT_PREFIXES = ("__probestub_", "__traceiter_")
 """Functions that the kernel has for each tracepoint, with its arguments behind one `void *` (the first since 6.4)."""
@@ -30,11 +33,18 @@ _MOST_FORMATS = 32
 
 
 class Machine:
-    """This machine.  `traceable_functions`: a file that replaces the kernel's list."""
+    """This machine.  `traceable_functions`: a file that replaces the kernel's list.  `ahead`: the Program is to run later
+    or elsewhere, so what only holds for now is not told."""
 
     def __init__(
-        self, *, traceable_functions: str = "", no_feature: frozenset[str] = frozenset(), debuginfo: str = ""
+        self,
+        *,
+        traceable_functions: str = "",
+        no_feature: frozenset[str] = frozenset(),
+        debuginfo: str = "",
+        ahead: bool = False,
     ) -> None:
+        self.ahead = ahead
         self._traceable_file = traceable_functions
         self._no_feature = no_feature
         self._debuginfo = debuginfo
@@ -50,7 +60,10 @@ class Machine:
     def from_options(options: Any) -> Machine:
         """For the command's `Options`."""
         return Machine(
-            traceable_functions=options.traceable_functions, no_feature=options.no_feature, debuginfo=options.debuginfo
+            traceable_functions=options.traceable_functions,
+            no_feature=options.no_feature,
+            debuginfo=options.debuginfo,
+            ahead=bool(options.aot),
         )
 
     def _note(self, item: str) -> None:
@@ -61,6 +74,25 @@ class Machine:
         many = len(self._format_paths) > _MOST_FORMATS
         formats = [identity.listing("/sys/module")] if many else map(identity.content, self._format_paths)
         return (*dict.fromkeys((*self._identities, *formats)),)
+
+    @property
+    def is_momentary(self) -> bool:
+        """Whether an answer depended on what runs at the moment."""
+        return identity.never() in self._identities
+
+    @property
+    def formats_read(self) -> tuple[str, ...]:
+        """The format files of the tracepoints that were asked for."""
+        return tuple(self._format_paths)
+
+    @property
+    def has_used_btf(self) -> bool:
+        """Whether an answer came from the kernel's type information."""
+        return "btf" in self.__dict__
+
+    def note_file(self, path: str) -> None:
+        """A file or folder that the compiler itself has read, or looked for."""
+        self._note(identity.file(path))
 
     # types ------------------------------------------------------------------
     @cached_property
@@ -276,6 +308,8 @@ class Machine:
         0 where that does not pay: on many CPUs, and where the kernel does not turn the reading of the CPU's number into
         two instructions (x86_64 and arm64 do since Linux 6.10).
         """
+        if self.ahead:
+            return 0
         path = "/sys/devices/system/cpu/possible"
         self._note(identity.content(path))
         try:
@@ -289,7 +323,7 @@ class Machine:
 
     def bpf_cpu(self) -> str:
         """LLVM's name of the instruction set to generate."""
-        return "v4" if self.feature("cpu_v4") else "v3"
+        return "v4" if not self.ahead and self.feature("cpu_v4") else "v3"
 
     # user space -----------------------------------------------------------------------
     def resolve_binary(self, pattern: str, pid: int | None, unsafe: bool = False) -> list[str]:

@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
 from struct import Struct, unpack_from
 from time import monotonic
 
-from pytrace.runtime.sys import Kernel, kernel
+from pytrace.runtime.sys import kernel
 from pytrace.runtime.sys.perf import PerfEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytrace.runtime.sys import Kernel
 
 _SOFTWARE, _DUMMY = 1, 9  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_DUMMY
 _MMAP, _COMM, _TASK, _SAMPLE_ID_ALL, _COMM_EXEC = 1 << 8, 1 << 9, 1 << 13, 1 << 18, 1 << 24

@@ -9,14 +9,16 @@ What a newcomer would get wrong: a scalar map is an array element with an "assig
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pytrace.diagnostics import KernelError
-from pytrace.runtime.sys import Kernel, abi
+from pytrace.runtime.sys import abi
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytrace.program import MapSpec
+    from pytrace.runtime.sys import Kernel
 
 FLAG_SIZE = 8
 _BATCH_BYTES = 1 << 20

@@ -8,12 +8,13 @@ to first (spec 03 §5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace.diagnostics import MachineError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
     from pytrace.program import ProbeSpec, Program
     from pytrace.registry import Def, ProbeDef
 

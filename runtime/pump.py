@@ -7,13 +7,15 @@ time, and meanwhile the kernel must find room in the ring.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
 
 from pytrace.runtime.ring import Backlog, RingBuffer, backlog_limit
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.runtime.events import Dispatcher
     from pytrace.runtime.sys import Kernel
 

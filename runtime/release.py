@@ -9,7 +9,10 @@ ends waits too: so those are left to a process of their own that nobody waits fo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _THREADS = 64
 

@@ -10,14 +10,16 @@ row so that no record wraps.
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Iterator, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING
 
-from pytrace.runtime.sys import Kernel, abi
+from pytrace.runtime.sys import abi
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Iterator, Sequence
+
+    from pytrace.runtime.sys import Kernel
     Buffer = bytes | bytearray | memoryview | mmap.mmap
 
 HEADER = 8

@@ -10,9 +10,7 @@ takes long; nobody waits for those.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
 
 from pytrace.diagnostics import KernelError, MachineError
 from pytrace.runtime import release
@@ -23,32 +21,37 @@ from pytrace.runtime.losses import Losses
 from pytrace.runtime.maps import MapReader
 from pytrace.runtime.plan import Plan
 from pytrace.runtime.pump import Pump
-from pytrace.runtime.sys import Kernel, kernel
+from pytrace.runtime.sys import kernel
 from pytrace.runtime.wakeup import Wakeup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
+
     from pytrace.program import ProbeSpec, Program
     from pytrace.registry import Def, ProbeDef
     from pytrace.runtime.link import Link
+    from pytrace.runtime.sys import Kernel
     from pytrace.types import Type
+
+    class RunOptions(Protocol):
+        """What the Session reads of `pytrace.options.Options`."""
+
+        pid: int | None
+        command: str
+        verbose: int
+        dry_run: bool
+        mode: str
+        probe_filter: str
+        debug: frozenset[str]
+
 
 _PERIOD = 0.1
 """Seconds between looks at the loss counters, and at most between looks at everything else."""
 
 _PATIENCE = 1.0
 """Seconds after SIGINT or SIGTERM in which pending events are still handled."""
-
-
-class RunOptions(Protocol):
-    """What the Session reads of `pytrace.options.Options`."""
-
-    pid: int | None
-    command: str
-    verbose: int
-    dry_run: bool
-    mode: str
-    probe_filter: str
-    debug: frozenset[str]
 
 
 class Session:
@@ -166,7 +169,12 @@ class Session:
         self.loaded = load(
             self.program,
             self.kernel,
-            sources(self.kernel, self.child.pid if self.child else None),
+            sources(
+                self.kernel,
+                self.child.pid if self.child else None,
+                self.options.pid,
+                [row.source for row in self.program.globals],
+            ),
             wanted=self.plan.programs(self.options.mode).__contains__,
             log_level=15 if "verifier" in self.options.debug else 0,
         )

@@ -8,7 +8,10 @@ differ by segment.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _HIGHEST = 1 << 64
 

@@ -9,15 +9,21 @@ rest from the type's name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from pytrace import types
 from pytrace.diagnostics import MachineError
 from pytrace.record import replace
 from pytrace.target import TracepointFormat
-from pytrace.types import Field, Pointer, Space, Type
+from pytrace.types import Field, Pointer, Space
 
-TypeLookup = Callable[[str, str], "Type | None"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytrace.types import Type
+
+    TypeLookup = Callable[[str, str], "Type | None"]
+
 """(name, tag) -> type, as Target.type_named."""
 
 _PLACES = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from pytrace.runtime.elf import ElfFile
 from pytrace.target import UsdtNote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.runtime.elf import ElfFile
 
 _OWNER, _TYPE = "stapsdt", 3
 

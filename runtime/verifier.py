@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
-from pytrace.diagnostics import KernelError, MachineError, VerifierError, VerifierLine
-from pytrace.runtime.sys import Kernel, ProgramLoad
+from pytrace.diagnostics import KernelError, VerifierError, VerifierLine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pytrace.diagnostics import MachineError
     from pytrace.program import LineRow, ProgramSpec
+    from pytrace.runtime.sys import Kernel, ProgramLoad
 
 _SUMMARY = ("processed ", "verification time", "stack depth", "mark_precise")
 _BTF_TROUBLE = ("line_info", "func_info", "Invalid name_offset", "Invalid line_info", "missing bpf_line_info")

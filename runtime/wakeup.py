@@ -11,8 +11,11 @@ import os
 import select
 import signal
 from time import monotonic
-from types import FrameType, TracebackType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
 
 
 class Wakeup:

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from pytrace.registry import Def, Registry
+from pytrace.registry import Registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.registry import Def
 
 TABLES = ("functions", "variables", "aggregates", "probes", "maps")
 

@@ -8,9 +8,11 @@ that takes positive numbers must look at `as_signed`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-from pytrace.registry import AttachSite, Pattern
+    from pytrace.registry import AttachSite, Pattern
 
 
 def count_error(site: AttachSite, provider: str, wanted: str, parts: list[str]) -> None:

@@ -7,16 +7,18 @@ imported on a warm start too, so llvmlite may only be imported inside a function
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from pytrace.types import UINT8, UINT32, UINT64, is_memory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 
-Into = Callable[["Lowering", Any, Any], None]
+    Into = Callable[["Lowering", Any, Any], None]
+
 
 
 def in_memory(into: Into) -> Callable[[Lowering, Any], Any]:
@@ -28,6 +30,11 @@ def in_memory(into: Into) -> Callable[[Lowering, Any], Any]:
         return memory
 
     return lower
+
+
+def settled_or_global(em: Lowering, call: typed.Call) -> Any:
+    """The `lower` of a row whose `data` is a number, or what the runtime finds the number by (`kaddr:NAME`)."""
+    return em.global_value(call.data) if isinstance(call.data, str) else em.const(call.data)
 
 
 def bytes_of(em: Lowering, expr: typed.Expr) -> Any:
@@ -44,7 +51,7 @@ def bytes_of(em: Lowering, expr: typed.Expr) -> Any:
 
 def in_own_namespace(site: CallSite) -> bool:
     """Whether pids must be translated: the tracer runs outside the initial PID namespace."""
-    return site.target.feature("initial_pid_namespace") is False
+    return site.target.ahead or site.target.feature("initial_pid_namespace") is False
 
 
 def _namespace_ids(em: Lowering) -> Any:

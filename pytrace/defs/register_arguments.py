@@ -7,16 +7,18 @@ something else, so there is no `args` for a place inside a function.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.defs import registers
-from pytrace.facets import Lowering
-from pytrace.types import Field, Space, Struct, StructLayout, Type
+from pytrace.types import Field, Space, Struct, StructLayout
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import Lowering
     from pytrace.sema import typed
     from pytrace.target import Target
+    from pytrace.types import Type
 
 
 def function_args(target: Target, path: str, function: str) -> Struct | None:

@@ -7,20 +7,23 @@ one.  What a newcomer would get wrong: the number before `@` gives size and sign
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from pytrace import types
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
+from pytrace.record import record, replace
 from pytrace.types import Space
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import Lowering
     from pytrace.source import Span
 
 _LETTERS = {"a": "ax", "b": "bx", "c": "cx", "d": "dx"}
 
 
-class Argument(NamedTuple):
+@record
+class Argument:
     """`kind`: constant (`offset` is the value), register, memory (at base + index * scale + offset), relative (at
     `offset` from the probe's own address), unknown.  `base`, `index_register`: byte offsets in struct pt_regs, -1 =
     none.  `shift`: bits to drop of a register (`%ah`)."""
@@ -54,10 +57,10 @@ def _argument(word: str) -> Argument:
         return argument
     if operand.startswith("$"):
         value = _number(operand[1:])
-        return argument if value is None else argument._replace(kind="constant", offset=value)
+        return argument if value is None else replace(argument, kind="constant", offset=value)
     if operand.startswith("%"):
         register, shift = _register(operand[1:])
-        return argument if register < 0 else argument._replace(kind="register", base=register, shift=shift)
+        return argument if register < 0 else replace(argument, kind="register", base=register, shift=shift)
     return _memory(argument, operand)
 
 
@@ -70,13 +73,14 @@ def _memory(argument: Argument, operand: str) -> Argument:
     if base_text == "%rip":
         name, sign, extra = displacement.partition("+")
         offset = _number(extra) if sign else 0
-        return argument if offset is None else argument._replace(kind="relative", symbol=name, offset=offset)
+        return argument if offset is None else replace(argument, kind="relative", symbol=name, offset=offset)
     offset = _number(displacement) if displacement else 0
     base = _register(base_text[1:])[0] if base_text else -1
     index = _register(index_text[1:])[0] if index_text else -1
     if offset is None or (base_text and base < 0) or (index_text and index < 0):
         return argument
-    return argument._replace(
+    return replace(
+        argument,
         kind="memory", base=base, index_register=index, scale=_number(scale_text) or 1, offset=offset
     )
 

@@ -7,16 +7,23 @@ Place in the pipeline: rules of `elaborator`.  In: access nodes.  Out: places (`
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from pytrace.grammar import ast
 from pytrace.record import replace
 from pytrace.sema import typed
 from pytrace.sema.convert import cast, element
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
+from pytrace.sema.elaborator import UNKNOWN, expression, type_name
 from pytrace.sema.joins import is_int
 from pytrace.sema.walk import operation_span
-from pytrace.types import INT8, INT64, UINT64, Array, Int, Pointer, Record, String, Struct, Tuple, Type
+from pytrace.types import INT8, INT64, UINT64, Array, Int, Pointer, Record, String, Struct, Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.types import Type
+
+    Access = TypeVar("Access", ast.FieldAccess, ast.TupleAccess, ast.Index)
 
 
 def dereference(el: Elaborator, operand: typed.Expr, node: ast.Unary) -> typed.Expr:
@@ -37,7 +44,6 @@ def dereference(el: Elaborator, operand: typed.Expr, node: ast.Unary) -> typed.E
     return el.unknown(node.span)
 
 
-Access = TypeVar("Access", ast.FieldAccess, ast.TupleAccess, ast.Index)
 
 
 def _placed(node: Access) -> Access:

@@ -8,8 +8,12 @@ rule, and reading such a map elsewhere gives an integer.
 from __future__ import annotations
 
 from pytrace.grammar import ast
-from pytrace.registry import AggregateDef, Registry
-from pytrace.types import Aggregate, Type
+from pytrace.types import Aggregate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.registry import AggregateDef, Registry
+    from pytrace.types import Type
 
 
 def castable(registry: Registry, t: Type) -> bool:

@@ -9,18 +9,22 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from pytrace.diagnostics import Context, Diagnostics, UsageError
+from pytrace.diagnostics import Context, UsageError
 from pytrace.record import field, record
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef, Registry
-from pytrace.source import Span
+from pytrace.registry import AttachSite
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
     from pytrace.grammar import ast
+    from pytrace.registry import AttachPoint, Pattern, ProbeDef, Registry
+    from pytrace.source import Span
     from pytrace.target import Target
 
 
@@ -296,7 +300,12 @@ class Reading:
     def _expand_one(self, site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
         row = pattern.provider
         points = row.expand(site, pattern)
-        if row.is_pattern is not None and row.is_pattern(site, pattern):
+        if self.options.target.ahead and self.options.target.is_momentary:
+            site.error(
+                "What this probe attaches to depends on what runs at the moment, so it cannot be compiled ahead",
+                hints=("name the program or library by its path",),
+            )
+        elif row.is_pattern is not None and row.is_pattern(site, pattern):
             self._count_programs(site, points)
         elif not points:
             target = f"{pattern.target}:" if pattern.target else ""

@@ -6,16 +6,20 @@ wrong: a call with the wrong number of arguments is not looked into, or its argu
 
 from __future__ import annotations
 
-from typing import Any
-
-from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.record import record
-from pytrace.registry import AggregateDef, FunctionDef, Kind, Registry, VariableDef
+from pytrace.registry import FunctionDef, Kind
 from pytrace.sema.calls import parameters
-from pytrace.sema.unit import Unit
 from pytrace.sema.walk import children, descendants
-from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import AggregateDef, Registry, VariableDef
+    from pytrace.sema.unit import Unit
+    from pytrace.source import Span
 
 MOST_UNROLLED = 100
 

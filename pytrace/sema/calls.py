@@ -7,19 +7,25 @@ name here: what differs between functions is in their `Param` kinds and type rul
 
 from __future__ import annotations
 
-from typing import Any
-
 from pytrace import types
 from pytrace.grammar import ast
-from pytrace.registry import AggregateDef, FunctionDef, Kind, Param, VariableDef
+from pytrace.registry import AggregateDef, FunctionDef, Kind, VariableDef
 from pytrace.sema import literals, typed
 from pytrace.sema import report as phases
 from pytrace.sema.callsite import OutsideProbe, Site
 from pytrace.sema.convert import cast, convert
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
+from pytrace.sema.elaborator import UNKNOWN, expression, type_name
 from pytrace.sema.joins import is_int, join, kind_name, literal_type, signed
-from pytrace.source import Span
-from pytrace.types import INT64, UINT64, Aggregate, Int, NoneType, Pointer, String, Type
+from pytrace.types import INT64, UINT64, Aggregate, Int, NoneType, Pointer, String
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.registry import Param
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.source import Span
+    from pytrace.types import Type
 
 Row = FunctionDef | VariableDef | AggregateDef
 

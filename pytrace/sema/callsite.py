@@ -7,20 +7,26 @@ in their arguments; only `uses_attach_point` compiles the body once for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from pytrace import types
 from pytrace.grammar import ast
-from pytrace.registry import AggregateDef, AttachPoint, FunctionDef, ProbeDef, VariableDef
+from pytrace.registry import FunctionDef
 from pytrace.sema import literals, typed
 from pytrace.sema import report as phases
-from pytrace.sema.elaborator import UNKNOWN, Elaborator
+from pytrace.sema.elaborator import UNKNOWN
 from pytrace.sema.joins import join
 from pytrace.sema.unit import Split
-from pytrace.source import Span
-from pytrace.target import Target
-from pytrace.types import Space, Type
+from pytrace.types import Space
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from pytrace.registry import AggregateDef, AttachPoint, ProbeDef, VariableDef
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.source import Span
+    from pytrace.target import Target
+    from pytrace.types import Type
 
 
 class Site:

@@ -12,9 +12,8 @@ from pytrace.sema import report as phases
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import cast, to_bool
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
+from pytrace.sema.elaborator import UNKNOWN, expression, type_name
 from pytrace.sema.joins import is_int, same_kind
-from pytrace.source import Span
 from pytrace.types import (
     UINT64,
     USERNAME,
@@ -28,8 +27,15 @@ from pytrace.types import (
     Space,
     String,
     Struct,
-    Type,
 )  # fmt: skip
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.source import Span
+    from pytrace.types import (
+        Type,
+    )
 
 _NO_BTF = (
     "No BTF could be read (/sys/kernel/btf/vmlinux, or the file that BPFTRACE_BTF names), so the kernel's types are not"

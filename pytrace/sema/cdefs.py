@@ -7,13 +7,15 @@ the same name, also inside the kernel's own structs that are looked up afterward
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-from pytrace.diagnostics import Diagnostics
-from pytrace.grammar import ast
-from pytrace.sema.unit import Options
-from pytrace.target import Target
-from pytrace.types import Enum, Type
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.grammar import ast
+    from pytrace.sema.unit import Options
+    from pytrace.target import Target
+    from pytrace.types import Enum, Type
 
 
 class CDefinitions:

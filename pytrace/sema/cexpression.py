@@ -6,16 +6,21 @@ an unknown name is 0; elsewhere it is an error, which the caller's `names` raise
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pytrace.sema.cpreprocess import CError
 
-from pytrace.sema.cpreprocess import CError, Token
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytrace.sema.cpreprocess import Token
+
+    Primary = Callable[[list[Token], int], tuple[int, int] | None]
 
 _BINARY: tuple[tuple[str, ...], ...] = (
     ("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", "<=", ">", ">="), ("<<", ">>"), ("+", "-"),
     ("*", "/", "%"),
 )  # fmt: skip
 
-Primary = Callable[[list[Token], int], tuple[int, int] | None]
 """Tries to read what only the caller knows (`sizeof (type)`, enumerators) at an index: (value, next index)."""
 
 

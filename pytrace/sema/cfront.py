@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os
 
-from pytrace.diagnostics import Diagnostics
-from pytrace.grammar import ast
 from pytrace.sema.cdefs import CDefinitions
 from pytrace.sema.cparser import CParser
-from pytrace.sema.cpreprocess import CMacro, Preprocessor
-from pytrace.sema.unit import Options
-from pytrace.target import Target
+from pytrace.sema.cpreprocess import Preprocessor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.grammar import ast
+    from pytrace.sema.cpreprocess import CMacro
+    from pytrace.sema.unit import Options
+    from pytrace.target import Target
 
 UNIT = "definitions.h"
 

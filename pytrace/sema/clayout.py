@@ -6,10 +6,14 @@ wrong: a bit-field lies in the storage unit of its own declared type and must no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pytrace.record import record
-from pytrace.types import Bitfield, Enum, Field, StructLayout, Type
+from pytrace.types import Bitfield, Enum, Field, StructLayout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytrace.types import Type
 
 
 @record

@@ -7,13 +7,17 @@ value there has no place in the script, so it is an error without a location tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from pytrace.diagnostics import Diagnostics, UsageError
-from pytrace.grammar import ast
+from pytrace.diagnostics import UsageError
 from pytrace.record import record
-from pytrace.sema.unit import Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.grammar import ast
+    from pytrace.sema.unit import Options
 
 Given = str | int | bool
 

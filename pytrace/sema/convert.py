@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from pytrace.sema import report as phases
 from pytrace.sema import typed
-from pytrace.sema.elaborator import UNKNOWN, Elaborator
+from pytrace.sema.elaborator import UNKNOWN
 from pytrace.sema.joins import fits, is_int, literal_fits, same_kind
-from pytrace.types import BOOL, Aggregate, Bool, Buffer, Int, Pointer, Record, String, Tuple, Type
+from pytrace.types import BOOL, Aggregate, Bool, Buffer, Int, Pointer, Record, String, Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.types import Type
 
 
 def convert(el: Elaborator, expr: typed.Expr, target: Type) -> typed.Expr | None:

@@ -7,14 +7,21 @@ kernel's BTF has; `outer` is asked for what the text does not define.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pytrace import types
 from pytrace.record import field, record
 from pytrace.sema.cexpression import evaluate
 from pytrace.sema.clayout import Member, enum_type, layout
-from pytrace.sema.cpreprocess import CError, Token
-from pytrace.types import Array, Enum, Int, Pointer, String, Struct, StructLayout, Type
+from pytrace.sema.cpreprocess import CError
+from pytrace.types import Array, Enum, Int, Pointer, String, Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytrace.sema.cpreprocess import Token
+    from pytrace.types import StructLayout, Type
+
+    Outer = Callable[[str, str], Type | None]
 
 _QUALIFIERS = frozenset(
     "const volatile restrict __restrict __restrict__ __const __volatile__ __const__ register auto static extern inline "
@@ -27,7 +34,6 @@ CHAR = Int(8, True)
 _FLOATING = types.NONE
 """float and double exist for their size only."""
 
-Outer = Callable[[str, str], Type | None]
 
 
 @record(frozen=False)

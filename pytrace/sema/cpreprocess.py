@@ -9,11 +9,13 @@ skipped.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from pytrace.diagnostics import PytraceError
-from pytrace.record import field, record
+from pytrace.record import field, record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 DEEPEST_INCLUDE = 100
 
@@ -27,7 +29,8 @@ class CError(PytraceError):
         super().__init__(f"{place}: {kind}: {message}\nClang parse error")
 
 
-class Token(NamedTuple):
+@record
+class Token:
     """`kind`: word, number, string, char, op, end.  `spaced`: white space stands before it.  `hidden`: macros that may
     not be expanded in it again."""
 
@@ -205,7 +208,7 @@ class Preprocessor:
                 else:
                     word = group[0].text if group else ""
                 known = token.text == "defined" and word in self.macros
-                replaced.append(token._replace(kind="number", text=str(int(known))))
+                replaced.append(replace(token, kind="number", text=str(int(known))))
                 n += 2
             else:
                 replaced.append(token)
@@ -281,7 +284,7 @@ class Preprocessor:
     def _hidden(token: Token, origin: Token) -> Token:
         """A token of a macro's body, shown at the place of the macro's use."""
         hidden = token.hidden | origin.hidden | {origin.text}
-        return token._replace(file=origin.file, line=origin.line, column=origin.column, hidden=hidden)
+        return replace(token, file=origin.file, line=origin.line, column=origin.column, hidden=hidden)
 
     def _called(self, macro: CMacro, queue: list[Token]) -> list[Token]:
         args: list[list[Token]] = [[]]
@@ -316,7 +319,7 @@ class Preprocessor:
             if token.text == "#" and following in values:
                 joined = " ".join(t.text for t in values[following])
                 escaped = joined.replace("\\", "\\\\").replace('"', '\\"')
-                out.append(token._replace(kind="string", text=f'"{escaped}"'))
+                out.append(replace(token, kind="string", text=f'"{escaped}"'))
                 n += 1
             elif token.text in values:
                 pasted = following == "##" or (n > 0 and body[n - 1].text == "##")
@@ -336,7 +339,7 @@ class Preprocessor:
             if body[n].text == "##" and out and n + 1 < len(body):
                 joined = out[-1].text + body[n + 1].text
                 kind = "number" if joined[0].isdigit() else "word" if joined[0].isalpha() or joined[0] == "_" else "op"
-                out[-1] = out[-1]._replace(text=joined, kind=kind)
+                out[-1] = replace(out[-1], text=joined, kind=kind)
                 n += 1
             else:
                 out.append(body[n])

@@ -7,13 +7,15 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from pytrace.record import field_names
 from pytrace.sema import typed
 from pytrace.source import Span
 from pytrace.types import Aggregate, Space
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 _HIDDEN = frozenset({"type", "span", "space", "data", "order", "captures", "row", "symbol", "map", "field"})
 

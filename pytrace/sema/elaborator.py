@@ -8,23 +8,29 @@ reported when it is first seen, because widening never mends it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from pytrace import types
-from pytrace.diagnostics import Context
-from pytrace.grammar import ast
 from pytrace.sema import report as phases
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.joins import value_type
-from pytrace.source import Span
-from pytrace.types import Aggregate, NoneType, Space, Type
+from pytrace.types import Aggregate, NoneType, Space
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from pytrace.diagnostics import Context
+    from pytrace.grammar import ast
     from pytrace.sema.infer import Inference
     from pytrace.sema.unit import Unit
+    from pytrace.source import Span
+    from pytrace.types import Type
+
+    ExprRule = Callable[["Elaborator", Any], typed.Expr]
+    StmtRule = Callable[["Elaborator", Any], "list[typed.Stmt]"]
 
 UNKNOWN = NoneType()
 """The type of what is not inferred yet.  It equals NONE; tell them apart with `is`."""
@@ -32,8 +38,6 @@ UNKNOWN = NoneType()
 EMPTY = NoneType()
 """The type of `()`, which messages call `none`."""
 
-ExprRule = Callable[["Elaborator", Any], typed.Expr]
-StmtRule = Callable[["Elaborator", Any], "list[typed.Stmt]"]
 
 EXPRESSIONS: dict[type, ExprRule] = {}
 STATEMENTS: dict[type, StmtRule] = {}

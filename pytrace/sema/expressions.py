@@ -12,9 +12,8 @@ from pytrace.record import replace
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import convert, to_bool
-from pytrace.sema.elaborator import EMPTY, UNKNOWN, Elaborator, expression, type_name
+from pytrace.sema.elaborator import EMPTY, UNKNOWN, expression, type_name
 from pytrace.sema.joins import is_int, join, kind_name, literal_type, signed
-from pytrace.source import Span
 from pytrace.types import (
     BOOL,
     INT64,
@@ -29,9 +28,16 @@ from pytrace.types import (
     Space,
     String,
     Tuple,
-    Type,
     VoidType,
 )  # fmt: skip
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.source import Span
+    from pytrace.types import (
+        Type,
+    )
 
 # ---------------------------------------------------------------- literals
 

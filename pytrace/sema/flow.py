@@ -8,14 +8,17 @@ would get wrong: a call that ends the probe (`FunctionDef.diverges`) counts as a
 
 from __future__ import annotations
 
-from typing import Any
-
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.record import replace
 from pytrace.registry import Registry
 from pytrace.sema.walk import children, map_children
-from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.source import Span
 
 
 def check(script: ast.Script, registry: Registry, diagnostics: Diagnostics) -> ast.Script:

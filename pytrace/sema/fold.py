@@ -8,20 +8,24 @@ the instance is split.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.record import record, replace
-from pytrace.registry import AttachPoint, FunctionDef, ProbeDef, Registry, VariableDef
+from pytrace.registry import FunctionDef
 from pytrace.sema import literals
 from pytrace.sema.literals import FoldError
-from pytrace.sema.typenames import TypeScope
-from pytrace.sema.unit import Options
 from pytrace.sema.walk import descendants, map_children, operation_span
 from pytrace.source import Span
-from pytrace.target import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from pytrace.registry import AttachPoint, ProbeDef, Registry, VariableDef
+    from pytrace.sema.typenames import TypeScope
+    from pytrace.sema.unit import Options
+    from pytrace.target import Target
 
 
 @record(frozen=False)
@@ -113,7 +117,14 @@ class Folder:
     # literals -----------------------------------------------------------
     def _pos_param(self, node: ast.PosParam) -> ast.Expr:
         text = self._text(node.number)
-        if not text:
+        if not text and self.context.target.ahead:
+            self.context.diagnostics.error(
+                f"Positional parameter ${node.number} has no value: parameters are fixed when a script is compiled "
+                "ahead",
+                node.span,
+                hints=("give it behind the script: pytrace --aot FILE SCRIPT VALUE",),
+            )
+        elif not text:
             message = f"Positional parameter ${node.number} is empty or not provided. "
             self.context.diagnostics.warning(message, node.span)
             return ast.Integer(0, span=node.span)

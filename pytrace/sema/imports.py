@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import stat
 
-from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.record import replace
-from pytrace.sema.unit import Options
 from pytrace.sema.walk import descendants
 from pytrace.source import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.sema.unit import Options
 
 SCRIPTS = (".bt", ".pt")
 HEADERS = (".h",)

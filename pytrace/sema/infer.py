@@ -7,21 +7,25 @@ not: each round builds all typed nodes anew, and only those of the last one are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
-from pytrace.registry import Registry
 from pytrace.sema import access, calls, casts, expressions, introspect, loops, operators, statements, typed
 from pytrace.sema.elaborator import UNKNOWN, Elaborator
 from pytrace.sema.joins import changed
 from pytrace.sema.report import CHECK, RESOLVE, Report
-from pytrace.sema.typenames import TypeScope
-from pytrace.sema.unit import Options, Unit
-from pytrace.source import Span
-from pytrace.target import Target
-from pytrace.types import INT8, VOID, Space, Type
+from pytrace.types import INT8, VOID, Space
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import Registry
+    from pytrace.sema.typenames import TypeScope
+    from pytrace.sema.unit import Options, Unit
+    from pytrace.source import Span
+    from pytrace.target import Target
+    from pytrace.types import Type
 
 RULES = (access, calls, casts, expressions, introspect, loops, operators, statements)
 """The modules that enter rules into the elaborator when they are imported."""

@@ -7,13 +7,16 @@ the rule; a wildcard over hundreds of events compiles one body unless something 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pytrace.grammar import ast
-from pytrace.registry import AttachPoint
-from pytrace.sema.attach import ExpandedProbe
 from pytrace.sema.unit import Unit
-from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytrace.registry import AttachPoint
+    from pytrace.sema.attach import ExpandedProbe
+    from pytrace.source import Span
 
 
 def subprograms(script: ast.Script) -> list[Unit]:

@@ -11,10 +11,15 @@ from pytrace.grammar import ast
 from pytrace.sema import report as phases
 from pytrace.sema import typed
 from pytrace.sema.casts import type_of
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression
+from pytrace.sema.elaborator import UNKNOWN, expression
 from pytrace.sema.joins import kind_name
-from pytrace.source import Span
-from pytrace.types import UINT8, UINT64, Record, String, Struct, Type
+from pytrace.types import UINT8, UINT64, Record, String, Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.source import Span
+    from pytrace.types import Type
 
 
 @expression(ast.SizeOf)

@@ -27,9 +27,14 @@ from pytrace.types import (
     Struct,
     TimestampMode,
     Tuple,
-    Type,
     VoidType,
 )  # fmt: skip
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.types import (
+        Type,
+    )
 
 
 def is_int(t: Type) -> bool:

@@ -11,11 +11,16 @@ from pytrace.grammar import ast
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import cast, convert
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, statement, type_name
+from pytrace.sema.elaborator import UNKNOWN, statement, type_name
 from pytrace.sema.expressions import condition, map_symbol
 from pytrace.sema.joins import changed, is_int, join
 from pytrace.source import Span
-from pytrace.types import INT64, Aggregate, NoneType, Space, String, Tuple, Type, VoidType
+from pytrace.types import INT64, Aggregate, NoneType, Space, String, Tuple, VoidType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.types import Type
 
 
 @statement(ast.For)

@@ -7,15 +7,20 @@ the caller: names in it are the caller's, so it is copied but never renamed.
 
 from __future__ import annotations
 
-from typing import Any
-
-from pytrace.diagnostics import Context, Diagnostics, ScriptError
+from pytrace.diagnostics import Context, ScriptError
 from pytrace.grammar import ast
 from pytrace.record import field, record, replace
-from pytrace.registry import FunctionDef, Kind, Registry
+from pytrace.registry import FunctionDef, Kind
 from pytrace.sema.calls import parameters
 from pytrace.sema.walk import children, copy, descendants, map_children
 from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import Registry
 
 Argument = ast.Expr | ast.TypeOf
 

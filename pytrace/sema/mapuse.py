@@ -7,15 +7,19 @@ wrong: the first use in the text decides what a map is, later ones are wrong; a 
 
 from __future__ import annotations
 
-from typing import Any
-
-from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
 from pytrace.record import field, record
-from pytrace.registry import Kind, Registry
+from pytrace.registry import Kind
 from pytrace.sema.aggregates import call_of
-from pytrace.sema.unit import Unit
 from pytrace.sema.walk import children
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import Registry
+    from pytrace.sema.unit import Unit
 
 _NOW_SCALAR = (
     "@{} used as a map without an explicit key (scalar map), previously used with an explicit key (non-scalar map)"

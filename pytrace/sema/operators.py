@@ -13,10 +13,9 @@ from pytrace.sema import report as phases
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import cast, convert, to_bool
-from pytrace.sema.elaborator import UNKNOWN, Elaborator, expression, type_name
+from pytrace.sema.elaborator import UNKNOWN, expression, type_name
 from pytrace.sema.joins import compatible, flexible, is_int, join, signed
 from pytrace.sema.walk import operation_span
-from pytrace.source import Span
 from pytrace.types import (
     BOOL,
     INT64,
@@ -32,8 +31,15 @@ from pytrace.types import (
     String,
     Struct,
     Tuple,
-    Type,
 )  # fmt: skip
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.source import Span
+    from pytrace.types import (
+        Type,
+    )
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 LOGICAL = frozenset({"&&", "||"})

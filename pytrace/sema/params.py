@@ -7,14 +7,18 @@ default, so a value can only be read when the whole script has been looked at.
 
 from __future__ import annotations
 
-from pytrace.diagnostics import Diagnostics, UsageError
+from pytrace.diagnostics import UsageError
 from pytrace.grammar import ast
 from pytrace.record import record
-from pytrace.registry import Registry
 from pytrace.sema import literals
 from pytrace.sema.config import truth_of
-from pytrace.sema.unit import Options, Unit
 from pytrace.sema.walk import descendants
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import Registry
+    from pytrace.sema.unit import Options, Unit
 
 Value = int | str | bool
 

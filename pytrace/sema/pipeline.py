@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from pytrace.diagnostics import Diagnostics, ScriptError
+from pytrace.diagnostics import ScriptError
 from pytrace.grammar import ast
-from pytrace.registry import Registry
 from pytrace.sema import attach, config, flow, instances, macros, typed, unstable
 from pytrace.sema.callcheck import CallCheck
 from pytrace.sema.cdefs import CDefinitions
@@ -22,14 +21,18 @@ from pytrace.sema.mapuse import MapUse
 from pytrace.sema.params import named_parameters
 from pytrace.sema.subprograms import report_recursion
 from pytrace.sema.typenames import TypeScope
-from pytrace.sema.unit import Options, Split, Unit
+from pytrace.sema.unit import Split
 from pytrace.sema.variables import VariableCheck
-from pytrace.target import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import Registry
+    from pytrace.sema.unit import Options, Unit
+    from pytrace.target import Target
 
 DEEPEST = 12_000
 """Python frames that a walk may take; deeper nesting is refused with a message."""

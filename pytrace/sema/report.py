@@ -8,11 +8,15 @@ of printing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from pytrace.diagnostics import ERROR, WARNING, Context, Diagnostics
+from pytrace.diagnostics import ERROR, WARNING
 from pytrace.record import field, record
-from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytrace.diagnostics import Context, Diagnostics
+    from pytrace.source import Span
 
 EARLY = -1
 """What rows of builtin values and aggregates object to."""

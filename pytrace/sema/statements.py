@@ -13,7 +13,7 @@ from pytrace.sema import typed
 from pytrace.sema.aggregates import call_of, castable
 from pytrace.sema.casts import written_type
 from pytrace.sema.convert import convert
-from pytrace.sema.elaborator import EMPTY, UNKNOWN, Elaborator, statement, type_name
+from pytrace.sema.elaborator import EMPTY, UNKNOWN, statement, type_name
 from pytrace.sema.expressions import condition, map_element, map_mismatch
 from pytrace.sema.flow import always_returns
 from pytrace.sema.joins import changed, is_int, join
@@ -25,9 +25,15 @@ from pytrace.types import (
     NoneType,
     Space,
     String,
-    Type,
     VoidType,
 )  # fmt: skip
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.sema.elaborator import Elaborator
+    from pytrace.types import (
+        Type,
+    )
 
 # ---------------------------------------------------------------- probes and subprograms
 
@@ -61,11 +67,21 @@ def _predicate(el: Elaborator, node: ast.Expr) -> typed.Expr:
 def _pid_filter(el: Elaborator, predicate: typed.Expr | None) -> typed.Expr | None:
     """With -p, providers that cannot be attached to one process test for it first (spec 03 §6)."""
     options, provider = el.inference.options, el.unit.provider
-    if options.pid is None or provider is None or not provider.pid_filter:
+    if provider is None or not provider.pid_filter:
         return predicate
     span = el.unit.body.span
-    wanted = ast.Binary("==", ast.Identifier("pid", span=span), ast.Integer(options.pid, span=span), span=span)
-    test = el.expr(wanted)
+    test: typed.Expr
+    if options.run_pid is not None:
+        given = typed.Builtin(type=types.UINT32, span=span, row=options.run_pid)
+        here = el.expr(ast.Identifier("pid", span=span))
+        none = typed.IntConst(type=types.UINT32, span=span, value=0)
+        tests = [typed.Compare(type=types.BOOL, span=span, op="==", left=x, right=given) for x in (none, here)]
+        test = typed.Logical(type=types.BOOL, span=span, op="||", left=tests[0], right=tests[1])
+    elif options.pid is not None:
+        wanted = ast.Binary("==", ast.Identifier("pid", span=span), ast.Integer(options.pid, span=span), span=span)
+        test = el.expr(wanted)
+    else:
+        return predicate
     if predicate is None:
         return test
     return typed.Logical(type=types.BOOL, span=span, op="&&", left=test, right=predicate)

@@ -7,13 +7,14 @@ that called it, through every `fn` between the two.
 
 from __future__ import annotations
 
-from pytrace.diagnostics import Diagnostics
 from pytrace.sema import typed
 from pytrace.sema.typed_tree import typed_nodes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytrace.diagnostics import Diagnostics
 
 
 def calls(symbol: typed.SubprogramSymbol) -> list[typed.SubprogramCall]:

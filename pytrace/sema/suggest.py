@@ -6,7 +6,9 @@ newcomer would get wrong: a far-fetched suggestion is worse than none, so short 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -11,13 +11,17 @@ Values: scalars (Int, Bool, Enum, Pointer, 8-byte Opaque) live in registers, all
 
 from __future__ import annotations
 
-from typing import Any
-
 from pytrace import types
 from pytrace.record import field, record
-from pytrace.registry import AggregateDef, AttachPoint, FunctionDef, Registry, VariableDef
-from pytrace.source import Span
-from pytrace.types import Space, Type
+from pytrace.types import Space
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.registry import AggregateDef, AttachPoint, FunctionDef, Registry, VariableDef
+    from pytrace.source import Span
+    from pytrace.types import Type
 
 # ---------------------------------------------------------------- symbols
 

@@ -6,15 +6,15 @@ would get wrong: `string` without a size is String(0), which a declaration lets 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pytrace import types
 from pytrace.grammar import ast
-from pytrace.types import TIMESTAMP, Aggregate, Array, Buffer, Enum, Int, Opaque, Pointer, String, Struct, Type
+from pytrace.types import TIMESTAMP, Aggregate, Array, Buffer, Enum, Int, Opaque, Pointer, String, Struct
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.sema.cdefs import CDefinitions
     from pytrace.target import Target
+    from pytrace.types import Type
 
 
 KEYWORDS: dict[str, Type] = {

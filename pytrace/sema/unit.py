@@ -7,12 +7,15 @@ may differ between their attach points.
 
 from __future__ import annotations
 
-from pytrace import types
-from pytrace.grammar import ast
 from pytrace.record import field, record
-from pytrace.registry import AttachPoint, ProbeDef
-from pytrace.source import Span
 from pytrace.types import Space
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace import types
+    from pytrace.grammar import ast
+    from pytrace.registry import AttachPoint, ProbeDef, VariableDef
+    from pytrace.source import Span
 
 
 @record(frozen=False, eq=False)
@@ -72,5 +75,7 @@ class Options:
     listing_only: bool = False
     directory: str = "."
     """What relative imports start from."""
+    run_pid: VariableDef | None = None
+    """The value of -p where that is only known when the Program runs (`--aot`)."""
     mode: str = ""
     """"test" or "bench" where only such probes run."""

@@ -7,13 +7,16 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
-from pytrace.registry import Registry
 from pytrace.sema.walk import descendants
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import Registry
 
 _WHILE_HINT = (
     "For loops support ranges (e.g. `for ($x : $start..$end) { ... }`), and can be used in place of while. These are "

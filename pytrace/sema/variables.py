@@ -6,16 +6,21 @@ wrong: a first assignment declares, and a variable without one is only worth a w
 
 from __future__ import annotations
 
-from typing import Any
-
-from pytrace.diagnostics import Context, Diagnostics
+from pytrace.diagnostics import Context
 from pytrace.grammar import ast
 from pytrace.record import field, record
-from pytrace.registry import Kind, Registry
+from pytrace.registry import Kind
 from pytrace.sema.calls import parameters
-from pytrace.sema.unit import Unit
 from pytrace.sema.walk import children
-from pytrace.source import Span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.diagnostics import Diagnostics
+    from pytrace.registry import Registry
+    from pytrace.sema.unit import Unit
+    from pytrace.source import Span
 
 _DECLARATION = "This is the initial declaration."
 _ASSIGNMENT = "This is the initial assignment."

@@ -7,14 +7,17 @@ passes rely on that to see quickly that nothing happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
 from pytrace.grammar import ast
 from pytrace.record import field_names, replace
 from pytrace.source import Span
 
-N = TypeVar("N", bound=ast.Node)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
+
+    N = TypeVar("N", bound=ast.Node)
+
 
 _SKIP = frozenset({"span", "name_span", "declaration"})
 _FIELDS: dict[type, tuple[str, ...]] = {}

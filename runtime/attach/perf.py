@@ -8,11 +8,17 @@ event for "any CPU" cannot be inherited by new threads and sampled at the same t
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 
 from pytrace.diagnostics import KernelError, MachineError
-from pytrace.runtime.link import Attacher, Link, join, refused
-from pytrace.runtime.sys import Kernel, PerfEvent, abi
+from pytrace.runtime.link import Link, join, refused
+from pytrace.runtime.sys import PerfEvent, abi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytrace.runtime.link import Attacher
+    from pytrace.runtime.sys import Kernel
 
 _TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 

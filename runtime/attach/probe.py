@@ -11,8 +11,13 @@ import errno
 
 from pytrace.diagnostics import KernelError, MachineError
 from pytrace.runtime.attach.perf import open_link
-from pytrace.runtime.link import Attacher, Link, refused
-from pytrace.runtime.sys import Kernel, PerfEvent
+from pytrace.runtime.link import Link, refused
+from pytrace.runtime.sys import PerfEvent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.runtime.link import Attacher
+    from pytrace.runtime.sys import Kernel
 
 _SOURCES = "/sys/bus/event_source/devices/"
 _REFERENCE_COUNTER_SHIFT = 32  # format/ref_ctr_offset of the uprobe PMU: config:32-63

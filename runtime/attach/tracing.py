@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import errno
 
-from pytrace.runtime.link import Attacher, Link, refused
-from pytrace.runtime.sys import Kernel
+from pytrace.runtime.link import Link, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.runtime.link import Attacher
+    from pytrace.runtime.sys import Kernel
 
 _BPF_FS = "/sys/fs/bpf/"
 

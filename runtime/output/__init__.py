@@ -7,9 +7,10 @@ loads `base` and `text` only; histograms, charts, clocks and symbols are loaded 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.runtime.output.base import Output
 
 

@@ -9,13 +9,14 @@ call a batch.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
 
 from pytrace import types
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import TracebackType  # the standard one
+    from typing import Any
 
     from pytrace.program import Location, Program
     from pytrace.registry import Def

@@ -7,17 +7,18 @@ them with latin-1 to get the bytes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types, values
 from pytrace.record import field, record
 from pytrace.runtime.output.base import Output
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.program import Location
     from pytrace.runtime.output.maps import MapContents
+    from pytrace.types import Type
 
 
 @record(frozen=False)

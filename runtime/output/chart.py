@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import time
 from struct import pack, unpack
-from typing import Any
 
 from pytrace.runtime.output.reports import unit_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _WIDTH = 53
 _PADDING = 21

@@ -7,9 +7,12 @@ reference does, which shows in about one row of a thousand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import pack, unpack
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 BAR_WIDTH = 52
 _SUFFIXES = ("", "K", "M", "G", "T", "P", "E")

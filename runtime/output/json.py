@@ -7,25 +7,27 @@ its own (`", "` in objects, `","` in arrays) and integers that a double cannot h
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types, values
 from pytrace.runtime.output.base import Output
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.program import Location
     from pytrace.runtime.output.maps import MapContents
+    from pytrace.types import Type
 
-Plain = Callable[[Any], Any]
+    Plain = Callable[[Any], Any]
+
 
 _ESCAPES = {i: f"\\u{i:04x}" for i in range(32)} | {
     ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t",
 }  # fmt: skip
 
 
-class Compact(dict[str, Any]):
+class Compact(dict[str, object]):
     """An object that is written without spaces."""
 
 
@@ -55,7 +57,7 @@ def encode(value: Any) -> str:
     raise TypeError(f"no JSON for {value!r}")
 
 
-class Pairs(list[tuple[str, Any]]):
+class Pairs(list[tuple[str, object]]):
     """An object whose names may repeat (unions, anonymous members)."""
 
 

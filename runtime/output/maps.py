@@ -7,33 +7,36 @@ order, and integer keys sort as signed numbers even when their type is unsigned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from struct import unpack_from
-from typing import TYPE_CHECKING, Any, Protocol
 
 from pytrace import types, values
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Protocol
+
     from pytrace.program import MapSpec
     from pytrace.registry import AggregateDef
+    from pytrace.types import Type
 
-Entry = tuple[Any, Any]
+    Entry = tuple[Any, Any]
+
+    class MapReader(Protocol):
+        """What is asked of a live map (implemented by pytrace.runtime.maps)."""
+
+        @property
+        def spec(self) -> MapSpec: ...
+
+        def entries(self) -> Iterable[tuple[bytes, list[bytes]]]:
+            """(key, its value on each CPU; a list of one for maps that are not per CPU), in the kernel's order."""
+            ...
+
+        def slot(self) -> list[bytes] | None:
+            """Array storages: element 0 behind its uint64 flag, on each CPU where the flag is set; None if on none."""
+            ...
 
 
-class MapReader(Protocol):
-    """What is asked of a live map (implemented by pytrace.runtime.maps)."""
-
-    @property
-    def spec(self) -> MapSpec: ...
-
-    def entries(self) -> Iterable[tuple[bytes, list[bytes]]]:
-        """(key, its value on each CPU; a list of one for maps that are not per CPU), in the kernel's order."""
-        ...
-
-    def slot(self) -> list[bytes] | None:
-        """Array storages: element 0 behind its uint64 flag, on each CPU where the flag is set; None if on none."""
-        ...
 
 
 class MapContents:

@@ -8,38 +8,48 @@ a repeated template.
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Callable
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Any
 
 from pytrace import types, values
-from pytrace.types import Type
+from pytrace.record import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.program import Layout, LayoutField
     from pytrace.runtime.output.render import Renderer
+    from pytrace.types import Type
 
-Spec = namedtuple("Spec", "conversion left plus alternate zero width length")
-"""One conversion: its letters (`d`, `s`, `rx` …), flags as booleans, width 0 = none, length modifiers as written."""
-
-Convert = Callable[[Any], bytes]
-Format = tuple[tuple[str, ...], tuple[Spec, ...]]
-"""Literal texts, one more than there are conversions between them."""
+    Convert = Callable[[Any], bytes]
 
 _CHUNK = 1024
 _INTEGERS = frozenset("diuoxXc")
 
 
+@record
+class Spec:
+    """One conversion: its letters (`d`, `s`, `rx` …), flags, `width` 0 = none, length modifiers as written."""
+
+    conversion: str
+    left: bool
+    plus: bool
+    alternate: bool
+    zero: bool
+    width: int
+    length: str
+
+
 class Formatter:
     """The compiled form of one format over one record layout (offsets count from the record's start, id included)."""
 
-    def __init__(self, literals: tuple[str, ...], specs: tuple[Any, ...], layout: Layout, renderer: Renderer) -> None:
+    def __init__(self, literals: tuple[str, ...], specs: tuple[Spec, ...], layout: Layout, renderer: Renderer) -> None:
         template, form, end = [_escape(literals[0])], "<", 0
         self._converts: list[tuple[int, Convert]] = []
-        for i, (given, field, literal) in enumerate(zip(specs, layout.fields, literals[1:], strict=True)):
-            code, piece, convert = _column(Spec(*given), field, renderer)
+        for i, (spec, field, literal) in enumerate(zip(specs, layout.fields, literals[1:], strict=True)):
+            code, piece, convert = _column(spec, field, renderer)
             form += f"{field.offset - end}x{code}"
             end = field.offset + field.type.size
             template += [piece, _escape(literal)]

@@ -8,17 +8,19 @@ by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types, values
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from pytrace.program import EventSpec, ProbeSpec
     from pytrace.runtime.symbols import Symbols
+    from pytrace.types import Type
 
-Form = Callable[[Any], str]
+    Form = Callable[[Any], str]
+
 
 _ESCAPED = tuple(chr(b) if 32 <= b <= 126 else f"\\x{b:02x}" for b in range(256))
 

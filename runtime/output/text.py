@@ -7,10 +7,9 @@ would get wrong: a map key that renders as `(…)` loses its outer parentheses, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pytrace.runtime.output.base import Output
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.program import Location
     from pytrace.runtime.output.maps import MapContents

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ctypes
 from functools import lru_cache
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,10 @@ itself.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _ALL_TYPES = 0xFFFF
 """BCC_SYM_ALL_TYPES: symbols of every type."""

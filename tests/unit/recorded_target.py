@@ -112,6 +112,11 @@ class RecordedTarget:
     features: dict[str, bool | None] = field(default_factory=dict)
     btf: bool = True
     asked: list[str] = field(default_factory=list)
+    ahead: bool = False
+    is_momentary: bool = False
+
+    def note_file(self, path: str) -> None:
+        self.asked.append(path)
 
     # types
     def type_named(self, name: str, tag: str = "") -> Type | None:

@@ -6,14 +6,15 @@ of a bucket is computed in BPF, its limits only when it is shown.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.aggregates import _integers as integers
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 
 def lower(em: Lowering, record: Any, args: tuple[typed.Expr, ...], t: Type) -> None:

@@ -6,16 +6,19 @@ wrong: a record is per CPU, so an update is a plain load, add and store; a recor
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import Struct
-from typing import TYPE_CHECKING, Any
 
 from pytrace.program import Layout
-from pytrace.types import INT64, UINT64, Aggregate, Enum, Int, Type
+from pytrace.types import INT64, UINT64, Aggregate, Enum, Int
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _two_signed = Struct("<qq").unpack_from
 _two_unsigned = Struct("<QQ").unpack_from

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.aggregates import _integers as integers
 from pytrace.program import Layout
 from pytrace.registry import AggregateDef, Param
-from pytrace.types import UINT64, Aggregate, Type
+from pytrace.types import UINT64, Aggregate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import Lowering
+    from pytrace.types import Type
 
 
 def _record(t: Type) -> Layout:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.aggregates import _integers as integers
 from pytrace.registry import AggregateDef
-from pytrace.types import Aggregate, Type
+from pytrace.types import Aggregate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 
 def _rule(site: CallSite) -> Type:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from pytrace.defs.aggregates import _buckets, _integers
 from pytrace.registry import AggregateDef, Kind, Param
-from pytrace.types import Aggregate, Type
+from pytrace.types import Aggregate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _MOST_BITS = 5
 

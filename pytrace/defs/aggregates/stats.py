@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pytrace.defs.aggregates import _integers as integers
 from pytrace.program import Layout
 from pytrace.registry import AggregateDef, Param
-from pytrace.types import UINT64, Type
+from pytrace.types import UINT64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.types import Type
 
 
 def _record(t: Type) -> Layout:

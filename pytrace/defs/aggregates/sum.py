@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.aggregates import _integers as integers
 from pytrace.program import Layout
 from pytrace.registry import AggregateDef, Param
-from pytrace.types import Type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 
 def _lower(em: Lowering, record: Any, args: tuple[typed.Expr, ...], t: Type) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.aggregates import _integers as integers
 from pytrace.defs.aggregates._extremes import keep
 from pytrace.diagnostics import UsageError
 from pytrace.program import Layout
 from pytrace.registry import AggregateDef, Kind, Param
-from pytrace.types import UINT64, Aggregate, Type
+from pytrace.types import UINT64, Aggregate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _MOST_INTERVALS = 1_000_000
 _FUNCTIONS = ("avg", "max", "min", "sum")

@@ -8,18 +8,20 @@ filled in place. What a newcomer would get wrong: what does not match the patter
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
-from pytrace.record import field_names
+from pytrace.record import as_tuple, field_names
 from pytrace.runtime.output.printf import Spec
-from pytrace.types import Int, Type
+from pytrace.types import Int
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import CallSite, Lowering
     from pytrace.program import Layout
     from pytrace.sema import typed
     from pytrace.source import Span
+    from pytrace.types import Type
 
 _LENGTHS = "hlLjzt"
 _LETTERS = "diouxXeEfFGaAcspn%"
@@ -147,7 +149,8 @@ def emit_record(
     """Write the arguments behind a call's format to a record; its data is (literals, conversions, *extra)."""
     text = getattr(call.args[0], "value", "")
     literals, specs = split_format(text)
-    emit_values(em, row_key, (literals, specs, *extra), call.args[1:], specs, span)
+    plain = tuple(map(as_tuple, specs))
+    emit_values(em, row_key, (literals, plain, *extra), call.args[1:], specs, span)
 
 
 def emit_values(

@@ -7,12 +7,13 @@ what it means is the kernel's vsnprintf, not ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.defs.functions._format import format_error, split_format
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
 

@@ -9,16 +9,18 @@ whose data are (filter,); such events are never sent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pytrace.defs.lowerings import in_memory
-from pytrace.facets import CallSite, Lowering
+from pytrace.defs.lowerings import in_memory, settled_or_global
 from pytrace.program import Layout
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import CGROUP_PATH, UINT64, Type
+from pytrace.types import CGROUP_PATH, UINT64
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _KEY = "functions.cgroups:cgroup_path"
 
@@ -26,6 +28,9 @@ _KEY = "functions.cgroups:cgroup_path"
 def _cgroupid_type(site: CallSite) -> Type:
     path = site.literal(0)
     if isinstance(path, str):
+        if site.target.ahead:
+            site.data = f"cgroupid:{path}"
+            return UINT64
         found = site.target.cgroup_id(path)
         site.data = found or 0
         if found is None and site.final:
@@ -55,7 +60,7 @@ ROWS = (
         signatures=("uint64 cgroupid(const string path)",),
         params=(Param("path", Kind.STRING_LITERAL),),
         type_rule=_cgroupid_type,
-        lower=lambda em, call: em.const(call.data),
+        lower=settled_or_global,
         long_literals=True,
     ),
     FunctionDef(

@@ -7,16 +7,18 @@ documented ones on every kernel (`strstr` is -1 when there is nothing, not an er
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import bytes_of, find_text, first_difference, umin
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import BOOL, INT32, INT64, NONE, UINT64, Array, Int, Pointer, Space, String, Type
+from pytrace.types import BOOL, INT32, INT64, NONE, UINT64, Array, Int, Pointer, Space, String
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _CONCATENATED = 1024
 

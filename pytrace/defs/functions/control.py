@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pytrace.registry import FunctionDef, Kind, Param
+from pytrace.types import INT32, NONE
 
-from pytrace.registry import FunctionDef, Handler, Kind, Param
-from pytrace.types import INT32, NONE, Type
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec, Layout
+    from pytrace.registry import Handler
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _TIME_SIZE = 64
 """Bytes that time() has room for, the NUL included."""

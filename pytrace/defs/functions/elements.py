@@ -6,15 +6,17 @@ newcomer would get wrong: a scalar map has an element too, which is there once i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import BOOL, INT64, UINT64, Aggregate, Stack, Type, is_memory
+from pytrace.types import BOOL, INT64, UINT64, Aggregate, Stack, is_memory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _SCALAR = "expects a map with explicit keys (non-scalar map)"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pytrace.registry import FunctionDef, Handler, Kind, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import NONE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.facets import Handling, Lowering
     from pytrace.program import EventSpec
+    from pytrace.registry import Handler
     from pytrace.sema import typed
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
-from pytrace.registry import FunctionDef, Handler, Kind, Param
-from pytrace.types import NONE, Array, String, Type
+from pytrace.registry import FunctionDef, Kind, Param
+from pytrace.types import NONE, Array, String
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec, Layout
+    from pytrace.registry import Handler
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _MOST_STRINGS, _STRING_SIZE = 16, 1024
 

@@ -7,12 +7,16 @@ are known; they turn into `typeinfo(...)`, which the passes answer as soon as th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pytrace.facets import CallSite, FoldSite
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import BOOL, NONE, Type
+from pytrace.types import BOOL, NONE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytrace.facets import CallSite, FoldSite
+    from pytrace.types import Type
 
 
 def _only_argument(site: FoldSite) -> ast.Expr | None:

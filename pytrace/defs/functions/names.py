@@ -7,15 +7,17 @@ ordinary string that compares and keys like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-from pytrace.facets import CallSite, Lowering
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import String, Type
+from pytrace.types import String
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _CAPACITY = 64
 

@@ -8,10 +8,7 @@ Layouts (pytrace.values): inet is a uint64 address family and 16 bytes of addres
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory
-from pytrace.facets import CallSite, Lowering
 from pytrace.registry import FunctionDef, Param
 from pytrace.types import (
     INET,
@@ -24,11 +21,17 @@ from pytrace.types import (
     Pointer,
     String,
     Struct,
-    Type,
 )  # fmt: skip
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import (
+        Type,
+    )
 
 _AF_INET, _AF_INET6 = 2, 10
 

@@ -7,15 +7,17 @@ script is compiled, but it is no literal: its type is the 64-bit, bool or max_st
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory
-from pytrace.facets import CallSite, Lowering
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import BOOL, INT64, UINT64, Space, String, Type
+from pytrace.types import BOOL, INT64, UINT64, Space, String
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 
 def _rule(site: CallSite) -> Type:

@@ -7,18 +7,21 @@ it returns once a record; whatever can be prepared is prepared in `bind`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.functions._format import check_format, emit_record, emit_values
-from pytrace.registry import FunctionDef, Handler, Kind, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.runtime.output.printf import Formatter, Spec
-from pytrace.types import NONE, Aggregate, Type
+from pytrace.types import NONE, Aggregate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec
+    from pytrace.registry import Handler
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _FORMAT = (Param("fmt", Kind.FORMAT), Param("args", Kind.ANY, optional=True, variadic=True))
 _MOST_ARGUMENTS = 127
@@ -32,7 +35,7 @@ def _format_rule(site: CallSite) -> Type:
 
 def _formatter(rt: Handling, event: EventSpec) -> Formatter:
     literals, specs, *_ = event.data
-    return Formatter(literals, specs, event.layout, rt.output.renderer)
+    return Formatter(literals, tuple(Spec(*plain) for plain in specs), event.layout, rt.output.renderer)
 
 
 def _batch(rt: Handling, event: EventSpec) -> Callable[[list[bytes]], bytes]:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 from struct import pack, unpack_from
-from typing import TYPE_CHECKING, Any
 
-from pytrace.facets import CallSite
-from pytrace.registry import FunctionDef, Handler, Kind, Param
-from pytrace.types import UINT32, UINT64, Buffer, Int, Pointer, Space, Struct, Type
+from pytrace.registry import FunctionDef, Kind, Param
+from pytrace.types import UINT32, UINT64, Buffer, Pointer, Space, Struct
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pytrace.facets import Handling, Lowering
+    from typing import Any
+
+    from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec, Layout
+    from pytrace.registry import Handler
     from pytrace.sema import typed
+    from pytrace.types import Int, Type
 
 _KEY = "functions.packets:skboutput"
 _MOST = 4096

@@ -6,16 +6,18 @@ a newcomer would get wrong: `kptr` and `uptr` emit nothing; they only change whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import BOOL, NONE, Enum, Int, Pointer, Space, Type
+from pytrace.types import BOOL, NONE, Enum, Int, Pointer, Space
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _MAX_ERRNO = 4095
 """Of include/linux/err.h."""

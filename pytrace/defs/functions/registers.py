@@ -6,15 +6,17 @@ would get wrong: the same offsets serve perf events, because struct bpf_perf_eve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.registers import OFFSETS
-from pytrace.facets import CallSite, Lowering
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import UINT64, Type
+from pytrace.types import UINT64
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 def _reg_type(site: CallSite) -> Type:
     site.set_space(site.provider.space)

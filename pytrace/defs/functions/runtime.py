@@ -5,14 +5,14 @@ Place in the pipeline: rows of events that code generation emits by itself; thei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pytrace.registry import FunctionDef, Handler
+from pytrace.registry import FunctionDef
 from pytrace.types import NONE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.facets import Handling
     from pytrace.program import EventSpec
+    from pytrace.registry import Handler
 
 
 def _bind_error(rt: Handling, event: EventSpec) -> Handler:

@@ -9,16 +9,18 @@ Layout of a buffer: uint32 length, then the bytes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory, umin
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import Array, Buffer, Enum, Int, Pointer, Space, String, Struct, Type
+from pytrace.types import Array, Buffer, Enum, Int, Pointer, Space, String, Struct
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _LARGEST_PADDED = 1024
 _PAGE = 4096

@@ -8,16 +8,18 @@ Layouts (pytrace.values): ksym_t is the address; usym_t a uint64 address, a uint
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
+from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id, settled_or_global
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import KSYM, UINT8, UINT16, UINT32, UINT64, USYM, Enum, Int, Pointer, Space, Type
+from pytrace.types import KSYM, UINT8, UINT16, UINT32, UINT64, USYM, Enum, Int, Pointer, Space
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 
 def _check_address(site: CallSite, name: str) -> None:
@@ -49,6 +51,9 @@ def _kaddr_type(site: CallSite) -> Type:
     site.set_space(Space.KERNEL)
     name = site.literal(0)
     if isinstance(name, str):
+        if site.target.ahead:
+            site.data = f"kaddr:{name}"  # addresses change with every boot
+            return UINT64
         site.data = site.target.kernel_symbol(name) or 0
         if site.final and not site.data:
             site.error(f"Failed to resolve kernel symbol: {name}")
@@ -162,7 +167,7 @@ ROWS = (
         signatures=("uint64 kaddr(const string name)",),
         params=(Param("name", Kind.STRING_LITERAL),),
         type_rule=_kaddr_type,
-        lower=lambda em, call: em.const(call.data),
+        lower=settled_or_global,
     ),
     FunctionDef(
         name="percpu_kaddr",

@@ -7,15 +7,17 @@ verifier refuses.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory
-from pytrace.facets import CallSite, Lowering
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import Space, String, Struct, Type
+from pytrace.types import Space, String, Struct
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _NAME_SIZE = 16
 """TASK_COMM_LEN of linux/sched.h."""

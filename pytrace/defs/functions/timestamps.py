@@ -10,16 +10,18 @@ are (format, clock).  No such event is ever sent; it is where the runtime finds 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory
-from pytrace.facets import CallSite, Lowering
 from pytrace.program import Layout
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import TIMESTAMP, Int, Type
+from pytrace.types import TIMESTAMP, Int
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _KEY = "functions.timestamps:strftime"
 

@@ -8,16 +8,19 @@ newcomer would get wrong: `signal` is a block around a private row, so that its 
 from __future__ import annotations
 
 import signal as signals
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import BOOL, INT64, NONE, Enum, Int, Type
+from pytrace.types import BOOL, INT64, NONE, Enum, Int
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _NAMES = (
     "ABRT ALRM BUS CHLD CONT FPE HUP ILL INT KILL PIPE POLL QUIT SEGV STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 "

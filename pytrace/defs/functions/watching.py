@@ -7,14 +7,17 @@ nothing. What a newcomer would get wrong: the watchpoint still fires until the e
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import TYPE_CHECKING, Any
 
-from pytrace.registry import FunctionDef, Handler, Kind, Param
+from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.types import NONE, UINT64
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.facets import Handling, Lowering
     from pytrace.program import EventSpec, Layout
+    from pytrace.registry import Handler
     from pytrace.sema import typed
 
 _KEY = "functions.watching:unwatch"

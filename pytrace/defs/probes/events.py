@@ -7,19 +7,23 @@ newcomer would get wrong: the alias that the user wrote stays in the canonical n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from pytrace.defs.attach_parts import as_signed, count_error, number
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.record import record
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 
-class Event(NamedTuple):
+@record
+class Event:
     """`config` as in include/uapi/linux/perf_event.h, `period` the count when none is given."""
 
     alias: str
@@ -102,7 +106,7 @@ def _expand(events: Mapping[str, Event], perf_type: int) -> Callable[[AttachSite
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_perf_event
+    from pytrace.runtime.attach.perf import attach_perf_event
 
     p = probe.params
     return attach_perf_event(session, p["type"], p["config"], program, period=p["period"], pid=session.target_pid)

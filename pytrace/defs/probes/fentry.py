@@ -7,21 +7,24 @@ always has the module, and a name in two modules is an error, because the load n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.attach_parts import closest, did_you_mean, unsigned
 from pytrace.defs.probes.rawtracepoint import lower_context_arg, lower_context_word, register_args
 from pytrace.defs.registers import ARGUMENTS
-from pytrace.facets import Lowering
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.types import Space, Type
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.target import Function, Target
+    from pytrace.types import Type
 
 
 def _parse_fentry(site: AttachSite, parts: list[str]) -> Pattern | None:
@@ -168,7 +171,7 @@ def _lower_retval(em: Lowering, t: Type) -> Any:
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_fentry
+    from pytrace.runtime.attach.tracing import attach_fentry
 
     return attach_fentry(session, program)
 

@@ -7,15 +7,17 @@ iterator, and its printf goes into what is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
 
 
 def _parse(site: AttachSite, parts: list[str]) -> Pattern | None:
@@ -59,7 +61,7 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_iter
+    from pytrace.runtime.attach.tracing import attach_iter
 
     return attach_iter(session, program, probe.params["pin"])
 

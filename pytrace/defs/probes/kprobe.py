@@ -8,20 +8,22 @@ user insist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.defs import registers
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean, function_or_address
 from pytrace.defs.register_arguments import lower_register_argument, lower_result
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.target import Function, Target
 
 
@@ -155,7 +157,7 @@ def _hint(site: AttachSite, pattern: Pattern) -> str:
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_kprobe, attach_kprobe_multi
+    from pytrace.runtime.attach.probe import attach_kprobe, attach_kprobe_multi
 
     p = probe.params
     if p["multi"]:

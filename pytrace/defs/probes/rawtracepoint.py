@@ -8,20 +8,23 @@ a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.defs.attach_parts import count_error
-from pytrace.facets import Lowering
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.types import Field, Space, Struct, StructLayout, Type
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.types import Field, Space, Struct, StructLayout
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.sema import typed
     from pytrace.target import Function, Target
+    from pytrace.types import Type
 
 MAX_ARGUMENTS = 12
 """MAX_BPF_FUNC_ARGS of linux/bpf.h."""
@@ -127,7 +130,7 @@ def _declarations(target: Target, module: str, event: str) -> list[str]:
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_raw_tracepoint
+    from pytrace.runtime.attach.tracing import attach_raw_tracepoint
 
     return attach_raw_tracepoint(session, program, "" if probe.params["tracing"] else probe.params["event"])
 

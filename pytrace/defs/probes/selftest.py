@@ -7,13 +7,14 @@ XDP program's "aborted", so the value has no other meaning here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
-
 from pytrace.defs.attach_parts import count_error
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 

@@ -7,15 +7,16 @@ have no `attach` hook; the session runs them by their `phase`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from pytrace.defs.attach_parts import count_error
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 from pytrace.wildcard import matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 _SIGNALS = ("SIGUSR1",)

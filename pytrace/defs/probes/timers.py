@@ -8,15 +8,17 @@ a newcomer would get wrong: the short form is in nanoseconds and is shown in mic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.attach_parts import as_signed, count_error, number
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 _UNITS = {"hz": 0, "ms": 10**6, "s": 10**9, "us": 10**3}
@@ -69,13 +71,13 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
 
 
 def _attach_interval(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_interval
+    from pytrace.runtime.attach.perf import attach_interval
 
     return attach_interval(session, program, period=probe.params["period_ns"], frequency=probe.params["frequency"])
 
 
 def _attach_profile(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_profile
+    from pytrace.runtime.attach.perf import attach_profile
 
     return attach_profile(session, program, period=probe.params["period_ns"], frequency=probe.params["frequency"])
 

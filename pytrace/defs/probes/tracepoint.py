@@ -9,21 +9,24 @@ helper.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean
-from pytrace.facets import Lowering
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
-from pytrace.types import Space, Struct, StructLayout, UnprintableStruct
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.types import Space, StructLayout, UnprintableStruct
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.sema import typed
     from pytrace.target import Target
+    from pytrace.types import Struct
 
 _COPY_LIMIT = 256
 """Bytes up to which a field is copied by loads and stores; above, one helper call is cheaper."""
@@ -142,7 +145,7 @@ def copy_from_context(em: Lowering, dest: Any, offset: int, size: int, read: typ
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_tracepoint
+    from pytrace.runtime.attach.perf import attach_tracepoint
 
     return attach_tracepoint(session, probe.params["category"], probe.params["event"], program)
 

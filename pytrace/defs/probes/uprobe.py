@@ -8,9 +8,6 @@ size) is found here but refused when attaching (`params["problem"]`), because `m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace import types
 from pytrace.defs import registers
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean, function_or_address, number
@@ -22,12 +19,17 @@ from pytrace.defs.register_arguments import (
     lower_result,
 )
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.target import ElfSymbol, Target
 
 _LANGUAGES = ("cpp",)
@@ -303,7 +305,7 @@ def _hint(site: AttachSite, pattern: Pattern) -> str:
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
     from pytrace.diagnostics import MachineError
-    from pytrace.runtime.attach import attach_uprobe, attach_uprobe_multi
+    from pytrace.runtime.attach.probe import attach_uprobe, attach_uprobe_multi
 
     p = probe.params
     if p["problem"]:

@@ -8,19 +8,22 @@ program, others are attach points of their own under the same name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs import usdt_arguments
 from pytrace.defs.attach_parts import count_error
 from pytrace.defs.probes.uprobe import resolve_target
-from pytrace.facets import Lowering
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.record import as_tuple, replace
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 from pytrace.types import Space, Struct
 from pytrace.wildcard import has_wildcard, matcher
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
     from pytrace.target import UsdtNote
 
 _MAX_ARGUMENTS = 255
@@ -111,15 +114,15 @@ def _points(site: AttachSite, path: str, notes: list[UsdtNote]) -> list[AttachPo
 
 def _arguments(site: AttachSite, path: str, note: UsdtNote) -> tuple[tuple[Any, ...], ...]:
     """Plain values, with addresses of symbols made relative to the probe's own."""
-    found = []
+    found: list[tuple[Any, ...]] = []
     for argument in usdt_arguments.parse(note.arguments):
         if argument.kind == "relative":
             symbol = site.target.elf_symbol(path, argument.symbol)
             if symbol is None:
-                argument = argument._replace(kind="unknown")
+                argument = replace(argument, kind="unknown")
             else:
-                argument = argument._replace(symbol="", offset=symbol.address + argument.offset - note.address)
-        found.append(tuple(argument))
+                argument = replace(argument, symbol="", offset=symbol.address + argument.offset - note.address)
+        found.append(as_tuple(argument))
     return tuple(found)
 
 
@@ -132,7 +135,7 @@ def _lower_argn(em: Lowering, n: int) -> Any:
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_uprobe, attach_uprobe_multi
+    from pytrace.runtime.attach.probe import attach_uprobe, attach_uprobe_multi
 
     p = probe.params
     if p["multi"]:

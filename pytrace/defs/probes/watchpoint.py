@@ -7,13 +7,15 @@ addresses make sense.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.attach_parts import count_error, number
-from pytrace.registry import AttachPoint, AttachSite, Pattern, ProbeDef
+from pytrace.registry import AttachPoint, Pattern, ProbeDef
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytrace.program import ProbeSpec
+    from pytrace.registry import AttachSite
 
 _LENGTHS = (1, 2, 4, 8)
 _MODES = ("x", "w", "rw")
@@ -57,7 +59,7 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
 
 
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
-    from pytrace.runtime.attach import attach_watchpoint
+    from pytrace.runtime.attach.perf import attach_watchpoint
 
     p = probe.params
     link = attach_watchpoint(session, program, p["address"], p["length"], p["mode"])

@@ -6,15 +6,16 @@ would get wrong: `rand` is a uint64 that only ever holds 32 random bits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.registers import OFFSETS
-from pytrace.facets import FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import VariableDef
 from pytrace.types import UINT8, UINT64
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import FoldSite, Lowering
     from pytrace.sema import typed
 
 

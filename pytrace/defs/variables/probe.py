@@ -7,18 +7,20 @@ In: call sites and lowerings.  Out: `ROWS`.  What a newcomer would get wrong: wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import VariableDef
-from pytrace.types import INT64, KSYM, NONE, UINT64, USYM, VOID, Pointer, Space, Struct, Type
+from pytrace.types import INT64, KSYM, NONE, UINT64, USYM, VOID, Pointer, Space, Struct
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 MOST_ARGUMENTS = 255
 """`arg0` to `arg254`: a USDT probe may have that many by its note's syntax; others have as many as registers."""

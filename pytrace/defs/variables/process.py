@@ -8,17 +8,19 @@ would get wrong: `pid` is what the kernel calls tgid, and it is counted in the *
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id, thread_id
-from pytrace.facets import CallSite, FoldSite, Lowering
 from pytrace.grammar import ast
 from pytrace.registry import Kind, Param, VariableDef
-from pytrace.types import BOOL, INT32, UINT32, UINT64, USERNAME, Pointer, Space, String, Struct, Type
+from pytrace.types import BOOL, INT32, UINT32, UINT64, USERNAME, Pointer, Space, String, Struct
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pytrace.facets import CallSite, FoldSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _NAMESPACES = ("curr_ns", "init")
 
@@ -159,6 +161,15 @@ def _has_cpid(em: Lowering, node: typed.Builtin) -> Any:
 def _cgroup(em: Lowering, node: typed.Builtin) -> Any:
     return em.helper_once("get_current_cgroup_id")
 
+
+TARGET_PID = VariableDef(
+    name="-p",
+    doc="The process of -p, 0 without: read by the filter of programs that were compiled ahead.",
+    signatures=("uint32 -p",),
+    type_rule=lambda site: UINT32,
+    lower=lambda em, node: em.builder.trunc(em.global_value("target_pid"), em.const(0, 32).type),
+)
+"""Not in `ROWS`: no script can name it."""
 
 _NAMESPACE = (Param("namespace", Kind.WORD, optional=True),)
 _TASK = (Param("task", Kind.ANY, optional=True),)

@@ -7,10 +7,13 @@ printed.
 
 from __future__ import annotations
 
-from pytrace.facets import FoldSite
 from pytrace.grammar import ast
 from pytrace.registry import VariableDef
 from pytrace.types import INT64, NONE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.facets import FoldSite
 
 _FLAGS = ("cpp_demangle", "lazy_symbolication", "print_maps_on_exit", "use_blazesym", "show_debug_info")
 _NUMBERS = (

@@ -10,16 +10,18 @@ the frames: addresses, or struct bpf_stack_build_id of linux/bpf.h.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
-from pytrace.facets import CallSite, Lowering
 from pytrace.registry import Kind, Param, VariableDef
-from pytrace.types import Stack, Type
+from pytrace.types import Stack
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _MODES = ("bpftrace", "raw", "perf", "build_id")
 _DEFAULT_LIMIT = 127

@@ -6,14 +6,16 @@ would get wrong: a value remembers its clock in its type (`Int.clock`), because 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pytrace.facets import CallSite, Lowering
 from pytrace.registry import Kind, Param, VariableDef
-from pytrace.types import UINT64, Int, Type
+from pytrace.types import UINT64, Int
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.types import Type
 
 _CLOCKS = {
     "boot": "ktime_get_boot_ns",
