@@ -247,7 +247,8 @@ DEVELOPER OPTIONS:
     --probe-filter REGEX
                    only run probes whose name matches REGEX
     --fmt          format the input script and print it
-    --aot FILE     write an executable that needs the runtime only
+    --aot FILE     compile the script into FILE, an executable that needs Python and
+                   pytrace's runtime, but not the compiler
 
 TROUBLESHOOTING OPTIONS:
     --dry-run      terminate execution right after attaching all the probes
@@ -284,10 +285,10 @@ EXAMPLES:
 """
 
 
-def _long(name: str) -> OptionDef:
+def _long(name: str, table: tuple[OptionDef, ...]) -> OptionDef:
     """The option called or uniquely abbreviated `name`.  Raises UsageError in the words of getopt_long(3)."""
-    exact = [o for o in OPTIONS if o.long and o.long == name]
-    found = exact or [o for o in OPTIONS if o.long and o.long.startswith(name)]
+    exact = [o for o in table if o.long and o.long == name]
+    found = exact or [o for o in table if o.long and o.long.startswith(name)]
     if not found:
         raise UsageError(f"unrecognized option '--{name}'", usage=True)
     if len(found) > 1:
@@ -296,14 +297,16 @@ def _long(name: str) -> OptionDef:
     return found[0]
 
 
-def _short(letter: str) -> OptionDef:
-    for option in OPTIONS:
+def _short(letter: str, table: tuple[OptionDef, ...]) -> OptionDef:
+    for option in table:
         if option.short == letter:
             return option
     raise UsageError(f"invalid option -- '{letter}'", usage=True)
 
 
-def _split(argv: list[str]) -> tuple[list[tuple[OptionDef, str]], list[str], list[str]]:
+def _split(
+    argv: list[str], table: tuple[OptionDef, ...] = OPTIONS
+) -> tuple[list[tuple[OptionDef, str]], list[str], list[str]]:
     """Options in their order, the words before `--`, the words after it (GNU permutation)."""
     given: list[tuple[OptionDef, str]] = []
     words: list[str] = []
@@ -315,7 +318,7 @@ def _split(argv: list[str]) -> tuple[list[tuple[OptionDef, str]], list[str], lis
             return given, words, argv[at:]
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
-            option = _long(name)
+            option = _long(name, table)
             if not option.argument:
                 if equals:
                     raise UsageError(f"option '--{option.long}' doesn't allow an argument", usage=True)
@@ -328,7 +331,7 @@ def _split(argv: list[str]) -> tuple[list[tuple[OptionDef, str]], list[str], lis
         elif word.startswith("-") and word != "-":
             letters = word[1:]
             while letters:
-                option, letters = _short(letters[0]), letters[1:]
+                option, letters = _short(letters[0], table), letters[1:]
                 value = ""
                 if option.argument and letters:
                     value, letters = letters, ""
@@ -343,9 +346,9 @@ def _split(argv: list[str]) -> tuple[list[tuple[OptionDef, str]], list[str], lis
     return given, words, []
 
 
-def parse(argv: list[str]) -> Invocation:
-    """The invocation that `argv` (without the program's name) asks for.  Raises UsageError."""
-    inv = Invocation()
+def parse(argv: list[str], inv: Invocation | None = None) -> Invocation:
+    """The invocation that `argv` (without the program's name) asks for, put into `inv`.  Raises UsageError."""
+    inv = inv or Invocation()
     inv.options.environment = {
         k: v for k, v in os.environ.items() if k.startswith("BPFTRACE_") or k in ("CPATH", "C_INCLUDE_PATH", "ARCH")
     }
@@ -374,6 +377,76 @@ def parse(argv: list[str]) -> Invocation:
     inv.options.named = tuple(p[2:] for p in parameters if p.startswith("--"))
     inv.options.positional = tuple(p for p in parameters if not p.startswith("--"))
     return inv
+
+
+_AHEAD = (
+    ("cmd", "run CMD and trace it"),
+    ("dry-run", "end right after attaching all the probes"),
+    ("dwarf-pid", "add additional pids to the DWARF-unwinder"),
+    ("help", "show this help message"),
+    ("no-warnings", "disable all warning messages"),
+    ("output", "redirect output to FILE"),
+    ("pid", "filter actions and enable USDT probes on PID"),
+    ("probe-filter", "only run probes whose name matches REGEX"),
+    ("quiet", "keep messages quiet"),
+    ("verbose", "enable verbose messages"),
+    ("version", "version"),
+    ("B", "output buffering mode ('line', 'full', 'none')"),
+    ("f", "output format ('text', 'json')"),
+)
+"""The options of a program that was compiled ahead: the others have had their effect when it was compiled."""
+
+
+def _of_ahead() -> tuple[OptionDef, ...]:
+    names = [name for name, _ in _AHEAD]
+    return tuple(o for o in OPTIONS if (o.long or o.short) in names)
+
+
+def ahead_usage(program: str, script: str) -> str:
+    """What `--help` of a program that was compiled ahead says."""
+    lines = [f"{program} - compiled ahead by pytrace from {script}", "", "USAGE:", f"    {program} [options]", ""]
+    lines.append("OPTIONS:")
+    table = {o.long or o.short: o for o in OPTIONS}
+    for name, meaning in _AHEAD:
+        option = table[name]
+        spelling = ", ".join(filter(None, (option.short and f"-{option.short}", option.long and f"--{option.long}")))
+        lines.append(f"    {f'{spelling} {option.argument}'.strip():<20} {meaning}")
+    return "\n".join(lines) + "\n"
+
+
+def parse_ahead(argv: list[str], inv: Invocation) -> None:
+    """The command line of a program that was compiled ahead, into `inv`.  Raises UsageError."""
+    try:
+        given, words, after = _split(argv, _of_ahead())
+        if words or after:
+            raise UsageError(f"unexpected parameter '{(words + after)[0]}': those of the script were fixed when it was "
+                             "compiled")
+        for option, value in given:
+            option.apply(inv, value)
+            if inv.action != "run":
+                return
+    except UsageError as error:
+        hint = "--help tells the options; the others of pytrace had their effect when the script was compiled"
+        raise UsageError(str(error).removeprefix("USAGE: "), hint=hint) from None
+    if inv.options.command and inv.pid_text:
+        raise UsageError("Cannot use both -c and -p.")
+    check_format(inv.options)
+
+
+def check_format(options: Options) -> None:
+    """Raise UsageError for an output format that does not exist."""
+    if options.format not in ("", "text", "json"):
+        raise UsageError(f"Invalid output format \"{options.format}\"\nValid formats: 'text', 'json'")
+
+
+def check_ahead(inv: Invocation) -> None:
+    """Raise UsageError for options that have no meaning beside --aot."""
+    if inv.options.command or inv.pid_text:
+        raise UsageError("--aot: -c and -p belong to the run", hint="give them to the file that is written")
+    if inv.options.mode:
+        raise UsageError(f"USAGE: --aot conflicts with --mode {inv.options.mode}")
+    if inv.action == "list":
+        raise UsageError("USAGE: --aot conflicts with --list")
 
 
 def _listing(inv: Invocation, words: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pytrace.arguments import USAGE, Invocation, parse
+from pytrace.arguments import USAGE, Invocation, check_format, parse
 from pytrace.diagnostics import InternalError, MachineError, PytraceError, ScriptError, UsageError, VerifierError
 from pytrace.version import REFERENCE
 
@@ -148,14 +148,16 @@ def _act(inv: Invocation) -> int:
     source = driver.read_source(inv.script, inv.file)
     if inv.options.mode == "format":
         return driver.format_script(source, inv.options)
-    if inv.options.format not in ("", "text", "json"):
-        raise UsageError(f"Invalid output format \"{inv.options.format}\"\nValid formats: 'text', 'json'")
+    check_format(inv.options)
     driver.check_privileges()
     inv.options.pid = driver.checked_pid(inv.pid_text)
     inv.options.dwarf_pids = _dwarf_pids(inv)
     if inv.action == "list":
         return driver.list_script(source, inv.options)
     if inv.options.aot:
+        from pytrace.arguments import check_ahead
+
+        check_ahead(inv)
         return driver.write_ahead(source, inv.options)
     return driver.main(source, inv.options)
 

@@ -65,6 +65,9 @@ class BtfObject:
         self._functions: dict[str, int] | None = None
         self._searched = 0
         self._declarations: Dumper | None = None
+        self.described = False
+        """Whether the members of a struct, an enum's names or a function's parameters were asked for: what differs
+        between kernels, other than that `pid_t` is an int."""
 
     # records --------------------------------------------------------------
     def at(self, type_id: int) -> int:
@@ -137,6 +140,7 @@ class BtfObject:
             kind, _, _, _, tail = self.record(type_id)
             step = {ENUM: 8, ENUM64: 12}.get(kind)
             if step and offset >= tail and (offset - tail) % step == 0:
+                self.described = True
                 return type_id, _enum_value(self.data, offset, kind, self.flag(type_id))
         return None
 
@@ -213,6 +217,7 @@ class BtfObject:
         return type_id, tag
 
     def _layout(self, type_id: int) -> StructLayout:
+        self.described = True
         _, _, vlen, size, tail = self.record(type_id)
         bitfields = self.flag(type_id)
         fields = []
@@ -267,6 +272,7 @@ class BtfObject:
 
     def function_at(self, func_id: int, declarations: bool = False) -> Function:
         """The function of a FUNC record.  `declarations`: also each parameter's and the result's type in C."""
+        self.described = True
         _, name, _, proto, _ = self.record(func_id)
         owner = self.owner(proto)
         _, _, vlen, result, tail = owner.record(proto)
@@ -304,6 +310,11 @@ class Btf:
         path = environ.get("BPFTRACE_BTF")
         handle = lib.parse(path) if path else lib.load_vmlinux()
         return None if handle is None else Btf(lib, BtfObject(lib, handle, "vmlinux"))
+
+    @property
+    def described(self) -> bool:
+        """Whether anything was told that differs between kernels."""
+        return any(o is not None and o.described for o in (self.vmlinux, *self._modules.values()))
 
     def module_names(self) -> list[str]:
         from os import listdir

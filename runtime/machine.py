@@ -87,8 +87,9 @@ class Machine:
 
     @property
     def has_used_btf(self) -> bool:
-        """Whether an answer came from the kernel's type information."""
-        return "btf" in self.__dict__
+        """Whether an answer holds for this kernel's types only."""
+        found = self.__dict__.get("btf")
+        return found is not None and found.described
 
     def note_file(self, path: str) -> None:
         """A file or folder that the compiler itself has read, or looked for."""
