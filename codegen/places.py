@@ -62,10 +62,16 @@ def _behind(em: Emitter, pointer: typed.Expr) -> Place:
         if isinstance(pointer.target, typed.VarRead) or pointer.target.key is None:
             return Place(found, None, Space.KERNEL)
         return Place(None, em.builder.ptrtoint(found, I64), Space.KERNEL)
+    if isinstance(pointer, typed.VarRead) and _is_context(pointer.type):
+        return Place(em.ctx, None, Space.KERNEL)
     value = expressions.raw(em, pointer)
     if value.type == PTR:
         return Place(value, None, Space.KERNEL)
     return Place(None, em.coerce(value, pointer.type), pointer.space)
+
+
+def _is_context(t: types.Type) -> bool:
+    return isinstance(t, types.Pointer) and isinstance(t.pointee, types.ContextStruct)
 
 
 def _behind_indexed(em: Emitter, expr: typed.IndexRead) -> Place:

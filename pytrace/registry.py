@@ -114,6 +114,8 @@ class FunctionDef(Def):
     """Its first argument names an option of the command line, the others are its default and description."""
     long_literals: bool = False
     """String literals in its arguments may exceed max_strlen."""
+    library: bool = False
+    """A macro in the reference: a wrong number of arguments is told as for the script's own macros."""
     needs: tuple[str, ...] = ()
 
 
@@ -129,6 +131,10 @@ class VariableDef(Def):
     lower_into: Callable[[Lowering, typed.Builtin, Any], None] | None = None
     bind: Callable[[Handling, EventSpec], Handler] | None = None
     providers: tuple[str, ...] = ()
+    library: bool = False
+    """A macro in the reference: a wrong number of arguments is told as for the script's own macros."""
+    family: str = ""
+    """The name of a series on the reference page, of which this is one of many: `arg0…argN`."""
     reserved: bool = False
     """Cannot be a macro parameter, a type in a cast, or redefined (spec 01 §2.3)."""
     allowed_in_loops: bool = True

@@ -309,6 +309,12 @@ class UnprintableStruct(Struct):
     printable: ClassVar[bool] = False
 
 
+class ContextStruct(UnprintableStruct):
+    """What `ctx` points to.  The kernel keeps another struct there, and translates a program's own loads only."""
+
+    __slots__ = ()
+
+
 @record
 class Enum(Type):
     """`enum X`; `bits` is its C width (64 for an enumerator used as a value).  `variants`: (name, value) pairs."""

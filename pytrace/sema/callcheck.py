@@ -6,9 +6,10 @@ wrong: a call with the wrong number of arguments is not looked into, or its argu
 
 from __future__ import annotations
 
+from pytrace.diagnostics import Context
 from pytrace.grammar import ast
 from pytrace.record import record
-from pytrace.registry import FunctionDef, Kind
+from pytrace.registry import FunctionDef, Kind, VariableDef
 from pytrace.sema.calls import parameters
 from pytrace.sema.walk import children, descendants
 
@@ -63,10 +64,12 @@ class CallCheck:
     def _call(self, node: ast.Call) -> None:
         row = self._row(node.name)
         if row is not None:
-            if isinstance(row, FunctionDef):
+            if isinstance(row, FunctionDef) and not row.library:
                 self._allowed(row, node)
             if not self._count(row, node):
                 return
+            if isinstance(row, FunctionDef) and row.library:
+                self._allowed(row, node)
         given = parameters(row, len(node.args)) if row is not None else []
         exempt = isinstance(row, FunctionDef) and row.long_literals
         for n, arg in enumerate(node.args):
@@ -92,6 +95,13 @@ class CallCheck:
         given = len(node.args)
         if least <= given <= most:
             return True
+        if isinstance(row, (FunctionDef, VariableDef)) and row.library:
+            text = f"Call to {row.name}() has arguments that do not match any definition."
+            closest = most if given > most else least
+            why = f"The closest definition of {row.name}() has a different number of arguments. Expected: {closest}"
+            context = Context(f"{why} but got {given}", node.span)
+            self.diagnostics.error(text, node.span, contexts=(context,))
+            return False
         if least == most:
             text = "requires " + ("no arguments" if not most else _number(most))
         elif given < least:

@@ -88,18 +88,8 @@ def identifier(el: Elaborator, node: ast.Identifier) -> typed.Expr:
     function = el.inference.registry.function(node.name)
     if function is not None and all(p.optional or p.variadic for p in function.params):
         return _row_call(el, function, node, ())
-    unknown_identifier(el, node)
+    el.unknown_identifier(node.name, node.span)
     return el.unknown(node.span)
-
-
-def unknown_identifier(el: Elaborator, node: ast.Identifier) -> None:
-    if not el.final:
-        return
-    from pytrace.sema.suggest import closest
-
-    hint = closest(node.name, el.inference.registry.variables)
-    hints = (f"Did you mean '{hint}'?",) if hint else ()
-    el.inference.report.error(phases.CHECK, f"Unknown identifier: '{node.name}'", node.span, hints=hints)
 
 
 # ---------------------------------------------------------------- arguments

@@ -70,6 +70,9 @@ def _innermost_typeof(node: ast.TypeExpr) -> bool:
 
 def type_of(el: Elaborator, of: ast.TypeExpr | ast.Expr) -> Type | None:
     """The type of what `sizeof`, `typeof` … are given.  A bare keyed map stands for its key."""
+    if isinstance(of, ast.TypeName) and not of.tag and isinstance(el.inference.scope.resolve(of), str):
+        el.unknown_identifier(of.name, of.span)
+        return None
     if isinstance(of, ast.TypeExpr):
         return written_type(el, of)
     el.introspecting += 1

@@ -187,6 +187,18 @@ class Elaborator:
         if self.final:
             self.inference.report.warning(phase, message, span, contexts=contexts, hints=hints)
 
+    def unknown_identifier(self, name: str, span: Span) -> None:
+        if not self.final:
+            return
+        from pytrace.sema.suggest import closest
+
+        known = self.inference.registry.variables
+        hint = closest(name, known)
+        hints = (f"Did you mean '{hint}'?",) if hint else ()
+        if name in known:
+            hints = (f"A bare name is a type here: write '{name}()' for the value.",)
+        self.inference.report.error(phases.CHECK, f"Unknown identifier: '{name}'", span, hints=hints)
+
     def unknown(self, span: Span) -> typed.Expr:
         """A stand-in for what has no type (yet)."""
         return typed.IntConst(type=UNKNOWN, span=span, value=0)

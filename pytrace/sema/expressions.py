@@ -20,6 +20,7 @@ from pytrace.types import (
     UINT64,
     Aggregate,
     Bool,
+    ContextStruct,
     Enum,
     Int,
     NoneType,
@@ -152,6 +153,8 @@ def _check_key(el: Elaborator, expr: typed.Expr) -> None:
     for t in elements:
         if isinstance(t, Aggregate):
             el.error(f"{t} cannot be part of a map key", expr.span)
+        elif isinstance(t, Pointer) and isinstance(t.pointee, ContextStruct):
+            el.error("context cannot be part of a map key", expr.span)
 
 
 @expression(ast.AddressOf)

@@ -211,6 +211,7 @@ def _nothing(em: Lowering, call: typed.Call) -> None:
 ROWS = (
     FunctionDef(
         name="strlen",
+        library=True,
         doc="The length of a string, without its NUL.",
         signatures=("uint64 strlen(string text)", "uint64 strlen(int8 array[])", "uint64 strlen(int8 * pointer)"),
         params=(Param("text"),),
@@ -219,6 +220,7 @@ ROWS = (
     ),
     FunctionDef(
         name="strcap",
+        library=True,
         doc="The capacity of a string or array of characters; for a pointer, the length.",
         signatures=("int64 strcap(string text)", "int64 strcap(int8 array[])", "int64 strcap(int8 * pointer)"),
         params=(Param("text"),),
@@ -236,6 +238,7 @@ ROWS = (
     ),
     FunctionDef(
         name="memcmp",
+        library=True,
         doc="Compare at most `n` bytes of two values of any type.\n\nThe difference of the first two bytes that "
         "differ, as "
         "signed characters; 0 if none do.",
@@ -246,6 +249,7 @@ ROWS = (
     ),
     FunctionDef(
         name="strstr",
+        library=True,
         doc="Where a string begins inside of another.\n\nThe index of the first place, -1 if there is none.",
         signatures=("int64 strstr(string haystack, string needle)",),
         params=(Param("haystack"), Param("needle")),
@@ -254,6 +258,7 @@ ROWS = (
     ),
     FunctionDef(
         name="strcontains",
+        library=True,
         doc="Whether a string is part of another.",
         signatures=("bool strcontains(string haystack, string needle)",),
         params=(Param("haystack"), Param("needle")),
@@ -262,6 +267,7 @@ ROWS = (
     ),
     FunctionDef(
         name="str_concat",
+        library=True,
         doc="Two strings, one behind the other, at most 1023 bytes.",
         signatures=("string str_concat(string first, string second)",),
         params=(Param("first"), Param("second")),
@@ -271,6 +277,7 @@ ROWS = (
     ),
     FunctionDef(
         name="assert_str",
+        library=True,
         doc="Refuse, when compiling, what is not like a string.",
         signatures=("void assert_str(text)",),
         params=(Param("text"),),

@@ -123,6 +123,7 @@ def _len(em: Lowering, call: typed.Call) -> Any:
 ROWS = (
     FunctionDef(
         name="delete",
+        library=True,
         doc="Remove an element of a map, or the value of a scalar map.\n\nTrue if there was one.  Keys of several "
         "parts are "
         "written as a tuple: `delete(@m, (1, 2))`.  `delete(@m[1, 2])` is the old form.",
@@ -134,6 +135,7 @@ ROWS = (
     ),
     FunctionDef(
         name="has_key",
+        library=True,
         doc="Whether a map has an element with that key.",
         signatures=("bool has_key(map m, key k)",),
         params=(Param("m", Kind.MAP), Param("k", Kind.KEY)),
@@ -142,6 +144,7 @@ ROWS = (
     ),
     FunctionDef(
         name="find",
+        library=True,
         doc="Look an element up once: whether it is there, and its value in a variable.\n\nThe variable keeps its "
         "value if "
         "there is no such element.",
@@ -152,6 +155,7 @@ ROWS = (
     ),
     FunctionDef(
         name="len",
+        library=True,
         doc="The number of elements of a map, or of frames of a stack.",
         signatures=("int64 len(map m)", "int64 len(ustack stack)", "int64 len(kstack stack)"),
         params=(Param("m", Kind.MAP_OR_ANY),),

@@ -167,6 +167,7 @@ ROWS = (
     *(
         FunctionDef(
             name=name,
+            library=True,
             doc=f"Whether an expression is {what}; known when compiling.",
             signatures=(f"bool {name}(expression)",),
             params=(Param("expression"),),
@@ -177,6 +178,7 @@ ROWS = (
     ),
     FunctionDef(
         name="is_unsigned_integer",
+        library=True,
         doc="Whether an expression is an unsigned integer; known when compiling.",
         signatures=("bool is_unsigned_integer(expression)",),
         params=(Param("expression"),),
@@ -185,6 +187,7 @@ ROWS = (
     ),
     FunctionDef(
         name="is_literal",
+        library=True,
         doc="Whether an expression is a literal; known when compiling.",
         signatures=("bool is_literal(expression)",),
         params=(Param("expression"),),
@@ -193,6 +196,7 @@ ROWS = (
     ),
     FunctionDef(
         name="kfunc_exist",
+        library=True,
         doc="Whether the kernel has a function of that name in its BTF; known when compiling.",
         signatures=("bool kfunc_exist(const string name)",),
         params=(Param("name"),),
@@ -201,6 +205,7 @@ ROWS = (
     ),
     FunctionDef(
         name="kfunc_allowed",
+        library=True,
         doc="Whether a probe of this kind may call the kernel function of that name; known when compiling.",
         signatures=("bool kfunc_allowed(const string name)",),
         params=(Param("name"),),
@@ -209,6 +214,7 @@ ROWS = (
     ),
     FunctionDef(
         name="assert",
+        library=True,
         doc="End the run with an error and status 1 if a condition is false.",
         signatures=("void assert(bool condition, string message)",),
         params=(Param("condition"), Param("message")),
@@ -218,6 +224,7 @@ ROWS = (
     ),
     FunctionDef(
         name="static_assert",
+        library=True,
         doc="Refuse to compile if a condition is false.",
         signatures=("void static_assert(bool condition, const string message)",),
         params=(Param("condition"), Param("message")),

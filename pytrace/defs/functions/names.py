@@ -79,6 +79,7 @@ def _errno_names() -> Mapping[str, int]:
 ROWS = (
     FunctionDef(
         name="strerror",
+        library=True,
         constants=_errno_names,
         doc="The text of an error number, also of a negative one: `No such file or directory`.",
         signatures=("string strerror(int errno)",),
@@ -88,6 +89,7 @@ ROWS = (
     ),
     FunctionDef(
         name="signal_name",
+        library=True,
         doc="The text of a signal number: `Killed`.",
         signatures=("string signal_name(int signal)",),
         params=(Param("signal", Kind.INT),),
@@ -96,6 +98,7 @@ ROWS = (
     ),
     FunctionDef(
         name="syscall_name",
+        library=True,
         doc="The name of a system call number (x86_64): `read`.",
         signatures=("string syscall_name(int number)",),
         params=(Param("number", Kind.INT),),

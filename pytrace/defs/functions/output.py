@@ -10,7 +10,7 @@ from __future__ import annotations
 from pytrace.defs.functions._format import check_format, emit_record, emit_values
 from pytrace.registry import FunctionDef, Kind, Param
 from pytrace.runtime.output.printf import Formatter, Spec
-from pytrace.types import NONE, Aggregate
+from pytrace.types import NONE, Aggregate, ContextStruct, Pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _check_map(site: CallSite) -> None:
 def _check_value(site: CallSite, t: Type) -> None:
     if isinstance(t, Aggregate) and not _castable(t):
         site.error(f"Map type {t} cannot print the value of individual keys. You must print the whole map.")
-    elif not t.printable:
+    elif not t.printable or (isinstance(t, Pointer) and isinstance(t.pointee, ContextStruct)):
         site.error(f"{t} type passed to print() is not printable")
     elif len(site.args) > 1:
         site.error(f"Non-map print() only takes 1 argument, {len(site.args)} found")

@@ -90,6 +90,7 @@ ROWS = (
     ),
     FunctionDef(
         name="is_err",
+        library=True,
         doc="Whether a pointer is really an error number, as the kernel's IS_ERR() asks.",
         signatures=("bool is_err(void * pointer)",),
         params=(Param("pointer"),),
@@ -98,6 +99,7 @@ ROWS = (
     ),
     FunctionDef(
         name="container_of",
+        library=True,
         doc="The struct whose member a pointer points to.",
         signatures=("T * container_of(void * pointer, typeof(T), member)",),
         params=(Param("pointer"), Param("type", Kind.TYPE), Param("member", Kind.WORD)),

@@ -181,6 +181,7 @@ ROWS = (
     ),
     FunctionDef(
         name="uaddr",
+        library=True,
         doc="The address of a symbol of the traced binary.\n\nIn uprobe, uretprobe and usdt probes.  The result "
         "points to an "
         "unsigned integer as wide as the symbol (8 bytes if it is no width of an integer).",

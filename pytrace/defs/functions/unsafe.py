@@ -11,7 +11,7 @@ import signal as signals
 
 from pytrace.grammar import ast
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import BOOL, INT64, NONE, Enum, Int
+from pytrace.types import BOOL, INT64, NONE, UINT32, VOID, Array, Bool, Enum, Int, Pointer, String
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,11 +41,19 @@ def _signal_fold(name: str, private: str) -> Callable[[FoldSite], ast.Expr | Non
     def fold(site: FoldSite) -> ast.Expr | None:
         if len(site.args) != 1 or site.provider is None:
             return None
-        if "signal" not in site.provider.features:
-            site.error(f"{name}() can not be used for this probetype {site.provider.probetype}")
-            return ast.Block((), span=site.span)
-        number = _literal_signal(site, name)
         span = site.span
+        word = site.literal(0)
+        if site.unsafe and isinstance(word, str) and signal_number(word) is None:
+            site.error(f"Invalid string for signal: {word}")
+            return ast.Block((), span=span)
+        possible = "signal" in site.provider.features
+        if not possible:
+            site.error(f"{name}() can not be used for this probetype {site.provider.probetype}")
+        if not site.unsafe:
+            site.error(_unsafe(name))
+        number = _literal_signal(site, name) if site.unsafe else 1
+        if not (possible and site.unsafe):
+            return ast.Block((), span=span)
         wanted = site.args[0] if number is None else ast.Integer(number, span=span)
         assert isinstance(wanted, ast.Expr)
         sig, result = ast.Variable(f"{name}(number)", span=span), ast.Variable(f"{name}(result)", span=span)
@@ -81,10 +89,7 @@ def _literal_signal(site: FoldSite, name: str) -> int | None:
         site.error(f"{name}() accepts a string literal or a positive integer")
         return 1
     if isinstance(value, str):
-        found = signal_number(value)
-        if found is None:
-            site.error(f"Invalid string for signal: {value}")
-        return found or 1
+        return signal_number(value)
     if isinstance(value, int):
         if not 1 <= value <= 64:
             site.error(f"{name}() accepts a string literal or an integer between 1 and 64 (inclusive)")
@@ -118,6 +123,19 @@ def _override(em: Lowering, call: typed.Call) -> None:
     em.helper("override_return", em.ctx, em.int64(call.args[0]))
 
 
+def _write_user_type(site: CallSite) -> Type:
+    """What the casts of the reference's macro to `void *` and `uint32` say."""
+    for n, wanted, kinds in (
+        (0, Pointer(VOID), (Int, Enum, Pointer)),
+        (1, Pointer(VOID), (Int, Enum, Pointer, String, Array)),
+        (2, UINT32, (Int, Enum, Bool)),
+    ):
+        t = site.arg_type(n)
+        if site.final and not isinstance(t, kinds):
+            site.error(f'Cannot cast from "{t}" to "{wanted}"')
+    return BOOL
+
+
 def _write_user(em: Lowering, call: typed.Call) -> Any:
     from llvmlite import ir
 
@@ -138,6 +156,7 @@ def _unsafe(name: str) -> str:
 ROWS = (
     FunctionDef(
         name="signal",
+        library=True,
         doc="Send a signal to the current process.\n\nBy name (`SIGTERM`, `TERM`, in any case) or number (1 to 64).  "
         "Unsafe.",
         signatures=("void signal(const string name)", "void signal(int number)"),
@@ -148,6 +167,7 @@ ROWS = (
     ),
     FunctionDef(
         name="signal_thread",
+        library=True,
         doc="Send a signal to the current thread.\n\nBy name (`SIGTERM`, `TERM`, in any case) or number (1 to 64).  "
         "Unsafe.",
         signatures=("void signal_thread(const string name)", "void signal_thread(int number)"),
@@ -176,6 +196,7 @@ ROWS = (
     ),
     FunctionDef(
         name="override",
+        library=True,
         doc="Make the probed function return a value without running it.\n\nIn kprobes of functions that allow error "
         "injection. "
         " Unsafe.",
@@ -187,10 +208,11 @@ ROWS = (
     ),
     FunctionDef(
         name="write_user",
+        library=True,
         doc="Write to the memory of the current process; true if that worked.  Unsafe.",
         signatures=("bool write_user(void * to, void * from, uint32 length)",),
-        params=(Param("to", Kind.POINTER), Param("from"), Param("length", Kind.INT)),
-        type_rule=lambda site: BOOL,
+        params=(Param("to"), Param("from"), Param("length")),
+        type_rule=_write_user_type,
         lower=_write_user,
         unsafe_text=_unsafe("write_user"),
     ),

@@ -36,6 +36,7 @@ def _usermode(em: Lowering, node: typed.Builtin) -> Any:
 ROWS = (
     VariableDef(
         name="cpu",
+        library=True,
         doc="Number of the processor that runs the probe.",
         signatures=("uint64 cpu",),
         type_rule=lambda site: UINT64,
@@ -43,6 +44,7 @@ ROWS = (
     ),
     VariableDef(
         name="numaid",
+        library=True,
         doc="Number of the NUMA node that runs the probe.",
         signatures=("uint64 numaid",),
         type_rule=lambda site: UINT64,
@@ -50,6 +52,7 @@ ROWS = (
     ),
     VariableDef(
         name="ncpus",
+        library=True,
         doc="Number of possible processors.",
         signatures=("uint64 ncpus",),
         type_rule=lambda site: UINT64,
@@ -57,6 +60,7 @@ ROWS = (
     ),
     VariableDef(
         name="rand",
+        library=True,
         doc="A random number of 32 bits.",
         signatures=("uint64 rand",),
         type_rule=lambda site: UINT64,
@@ -64,6 +68,7 @@ ROWS = (
     ),
     VariableDef(
         name="usermode",
+        library=True,
         doc="1 if the processor was in user mode when the probe fired, else 0 (x86_64).",
         signatures=("uint8 usermode",),
         type_rule=lambda site: UINT8,

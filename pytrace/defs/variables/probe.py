@@ -11,7 +11,7 @@ from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
 from pytrace.grammar import ast
 from pytrace.registry import VariableDef
-from pytrace.types import INT64, KSYM, NONE, UINT64, USYM, VOID, Pointer, Space, Struct
+from pytrace.types import INT64, KSYM, NONE, UINT64, USYM, VOID, ContextStruct, Pointer, Space, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,7 +186,10 @@ def _ctx_type(site: CallSite) -> Type:
     if "{" in name:
         site.uses_attach_point()
         name = name.format(site.attach_point.function)
-    return Pointer(site.type_named(name, "struct") or (Struct("struct", name, None) if name else VOID))
+    found = site.type_named(name, "struct")
+    if isinstance(found, Struct):
+        return Pointer(ContextStruct(found.tag, found.name, lambda: found.layout))
+    return Pointer(ContextStruct("struct", name, None) if name else VOID)
 
 
 def _ctx(em: Lowering, node: typed.Builtin) -> Any:
@@ -197,6 +200,7 @@ def _ctx(em: Lowering, node: typed.Builtin) -> Any:
 ROWS = (
     VariableDef(
         name="probe",
+        library=True,
         doc="Full name of the probe, as a string.",
         signatures=("string probe",),
         type_rule=_outside("probe"),
@@ -204,6 +208,7 @@ ROWS = (
     ),
     VariableDef(
         name="probetype",
+        library=True,
         doc="Kind of the probe, as a string: `kprobe`, `tracepoint`, `special` …",
         signatures=("string probetype",),
         type_rule=_outside("probetype"),
@@ -211,6 +216,7 @@ ROWS = (
     ),
     VariableDef(
         name="func",
+        library=True,
         doc="The traced function: a kernel symbol, or a user symbol in uprobes.\n\nIn return probes, fentry and fexit "
         "it "
         "needs the helper get_func_ip (Linux 5.15 to 5.17).",
@@ -220,6 +226,7 @@ ROWS = (
     ),
     VariableDef(
         name="retval",
+        library=True,
         doc="What the traced function returned: a number, or its own type in fexit.",
         signatures=("uint64 retval",),
         type_rule=_retval_type,

@@ -196,6 +196,7 @@ ROWS = (
     ),
     VariableDef(
         name="uid",
+        library=True,
         doc="User id of the current thread, as the initial namespace sees it.",
         signatures=("uint64 uid",),
         type_rule=lambda site: UINT64,
@@ -203,6 +204,7 @@ ROWS = (
     ),
     VariableDef(
         name="gid",
+        library=True,
         doc="Group id of the current thread, as the initial namespace sees it.",
         signatures=("uint64 gid",),
         type_rule=lambda site: UINT64,
@@ -210,6 +212,7 @@ ROWS = (
     ),
     VariableDef(
         name="username",
+        library=True,
         doc="Name of the current user.\n\nThe uid is recorded; the name is looked up when it is printed.",
         signatures=("username_t username",),
         type_rule=lambda site: USERNAME,
@@ -217,6 +220,7 @@ ROWS = (
     ),
     VariableDef(
         name="comm",
+        library=True,
         doc="Name of the current thread, or of the process with the given id.\n\n`comm(pid)` needs a probe type that "
         "may call the task kfuncs (Linux 6.2); an unknown id gives `N/A` and a warning.",
         signatures=("string comm", "string comm(uint32 pid)"),
@@ -228,6 +232,7 @@ ROWS = (
     ),
     VariableDef(
         name="curtask",
+        library=True,
         doc="The kernel's `struct task_struct` of the current thread.",
         signatures=("struct task_struct * curtask",),
         type_rule=_task_type,
@@ -235,6 +240,7 @@ ROWS = (
     ),
     VariableDef(
         name="ppid",
+        library=True,
         doc="Process id of the parent of the current process, or of the given task's.",
         signatures=("int32 ppid", "int32 ppid(struct task_struct * task)"),
         params=_TASK,
@@ -243,6 +249,7 @@ ROWS = (
     ),
     VariableDef(
         name="pcomm",
+        library=True,
         doc="Name of the parent of the current process, or of the given task's.",
         signatures=("string pcomm", "string pcomm(struct task_struct * task)"),
         params=_TASK,
@@ -251,6 +258,7 @@ ROWS = (
     ),
     VariableDef(
         name="leader_tid",
+        library=True,
         doc="Thread id of the leader of the current thread group, or of the given task's.",
         signatures=("int32 leader_tid", "int32 leader_tid(struct task_struct * task)"),
         params=_TASK,
@@ -259,6 +267,7 @@ ROWS = (
     ),
     VariableDef(
         name="leader_comm",
+        library=True,
         doc="Name of the leader of the current thread group, or of the given task's.",
         signatures=("string leader_comm", "string leader_comm(struct task_struct * task)"),
         params=_TASK,
@@ -267,6 +276,7 @@ ROWS = (
     ),
     VariableDef(
         name="cgroup",
+        library=True,
         doc="Id of the cgroup (version 2) of the current process.",
         signatures=("uint64 cgroup",),
         type_rule=lambda site: UINT64,
@@ -274,6 +284,7 @@ ROWS = (
     ),
     VariableDef(
         name="cpid",
+        library=True,
         doc="Process id of the command that `-c` started.\n\nWithout `-c` it is 0, and using it warns at run time; ask "
         "`has_cpid` first.",
         signatures=("uint64 cpid",),
@@ -282,6 +293,7 @@ ROWS = (
     ),
     VariableDef(
         name="has_cpid",
+        library=True,
         doc="Whether there is a child process (`-c`), and `cpid` its id.",
         signatures=("bool has_cpid",),
         type_rule=lambda site: BOOL,

@@ -42,6 +42,7 @@ def _length_fold(site: FoldSite) -> ast.Expr:
 ROWS = (
     VariableDef(
         name="config",
+        library=True,
         doc="A record of all settings: `config.max_strlen`, `config.stack_mode` …",
         signatures=("record config",),
         type_rule=lambda site: NONE,
@@ -49,6 +50,7 @@ ROWS = (
     ),
     VariableDef(
         name="default_str_length",
+        library=True,
         doc="The capacity of a `str()` without a length: the setting `max_strlen`.",
         signatures=("int default_str_length",),
         type_rule=lambda site: INT64,

@@ -111,6 +111,7 @@ def _dw_type(site: CallSite) -> Type:
 ROWS = (
     VariableDef(
         name="dw_ustack",
+        library=True,
         doc="The user stack, unwound by debug information.  Not built yet.",
         signatures=("ustack_t dw_ustack", "ustack_t dw_ustack([mode, ][int limit])"),
         params=_PARAMS,

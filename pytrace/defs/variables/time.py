@@ -68,6 +68,7 @@ ROWS = (
     ),
     VariableDef(
         name="elapsed",
+        library=True,
         doc="Nanoseconds since the start of tracing.",
         signatures=("uint64 elapsed",),
         type_rule=lambda site: UINT64,
@@ -75,6 +76,7 @@ ROWS = (
     ),
     VariableDef(
         name="jiffies",
+        library=True,
         doc="The kernel's jiffies counter (Linux 5.9).",
         signatures=("uint64 jiffies",),
         type_rule=lambda site: UINT64,
