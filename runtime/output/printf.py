@@ -134,8 +134,9 @@ def _integer(spec: Spec, t: types.Int) -> tuple[bytes, Convert | None]:
     """The template's piece for an integer; what `%` of Python does otherwise than the reference is left to a
     function."""
     letter = {"i": "d", "u": "d", "s": "d"}.get(spec.conversion, spec.conversion)
-    sign = "+" if spec.plus and letter == "d" and t.signed and spec.conversion != "u" else ""
-    quirk = spec.zero and (spec.left or t.signed or letter == "c")
+    shows_sign = spec.conversion in ("d", "i") or (spec.conversion == "s" and t.signed)
+    sign = "+" if spec.plus and shows_sign else ""
+    quirk = spec.zero and (spec.left or t.signed or sign or letter == "c")
     if not quirk and not (spec.alternate and letter in "oxX"):
         zero = "0" if spec.zero else ""
         width = str(spec.width) if spec.width else ""

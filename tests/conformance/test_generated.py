@@ -1,0 +1,114 @@
+"""Generated programs (generated.py) through the reference and through pytrace: standard output, exit status and, when
+refused, the first error must be equal.
+
+PYTRACE_PROPERTY says which: a number of programs, or `first:last` for the seeds of a part; `make property` runs the
+2,000 of a release.  What a newcomer would get wrong: a failing seed means the same program only as long as the
+generator stays as it is, so the message shows the program itself, shrunk to the statements that matter.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import replace
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.generated import Program, program
+from tests.harness import forked, machine, process
+from tests.harness.normalise import NOISE
+from tests.harness.process import Finished
+from tests.harness.tracer import SCALE
+
+DEFAULT = "60"
+PART = 20
+LIMIT = 60.0 * SCALE
+STACK = "Looks like the BPF stack limit is exceeded"
+
+
+def seeds(asked: str) -> range:
+    """The seeds that PYTRACE_PROPERTY names."""
+    first, colon, last = asked.rpartition(":")
+    return range(int(first) if colon else 0, int(last))
+
+
+ASKED = seeds(os.environ.get("PYTRACE_PROPERTY", DEFAULT))
+PARTS = [ASKED[at : at + PART] for at in range(0, len(ASKED), PART)]
+
+
+def first_error(done: Finished) -> str:
+    """The first message of a refusal, "" without one."""
+    return next((line for line in NOISE.sub("", done.stderr).splitlines() if "ERROR: " in line), "")
+
+
+def both(made: Program, folder: Path) -> tuple[Finished, Finished]:
+    """The reference's run and ours."""
+    words = [*made.options.split(), "-e", made.text]
+    expected = process.run(f"{machine.reference()} {shlex.join(words)}", timeout=LIMIT, cwd=folder)
+    return expected, forked.call(["--no-cache", *words], timeout=LIMIT, folder=folder)
+
+
+def difference(expected: Finished, found: Finished) -> str:
+    """What differs, "" if nothing does.  DIFFERENCE "More variables than the stack has room for": only ours runs."""
+    if STACK in expected.stderr and not found.status:
+        return ""
+    sides = [
+        [f"status {run.status}\n", f"{first_error(run)}\n", *run.stdout.splitlines(keepends=True)]
+        for run in (expected, found)
+    ]
+    return "".join(unified_diff(*sides, "the reference", "pytrace"))
+
+
+def shrunk(failing: Program, folder: Path) -> Program:
+    """The program without the statements that the difference does not need.  Both must end as they did."""
+    statuses = [run.status for run in both(failing, folder)]
+    for line in reversed(failing.lines):
+        fewer = replace(failing, lines=tuple(other for other in failing.lines if other is not line))
+        runs = both(fewer, folder)
+        if difference(*runs) and [run.status for run in runs] == statuses:
+            failing = fewer
+    return failing
+
+
+def verdict(seed: int, folder: Path) -> tuple[str, bool]:
+    """What is wrong with the program of a seed ("" if nothing is), and whether the reference runs it."""
+    made = program(seed)
+    expected, found = both(made, folder)
+    if not difference(expected, found):
+        return "", not expected.status
+    expected, found = both(made, folder)  # a busy machine's chance does not come twice
+    if not difference(expected, found):
+        return "", not expected.status
+    small = shrunk(made, folder)
+    expected, found = both(small, folder)
+    return f"seed {seed}: {small.options}\n{small.text}{difference(expected, found)}{found.stderr}", not expected.status
+
+
+def test_a_seed_is_a_program() -> None:
+    assert program(7) == program(7) != program(8)
+    assert {line.count("\n") for line in program(7).lines} == {0}
+
+
+def test_rules_name_listed_differences() -> None:
+    """The generator keeps out what is listed, and no more."""
+    files = [*Path(__file__).parent.glob("generated*.py"), Path(__file__)]
+    named = {title for path in files for title in re.findall(r'DIFFERENCE "([A-Z][^"]+)"', path.read_text())}
+    listed = re.findall(r"(?m)^## \d+\. (.+)$", (machine.ROOT / "docs" / "differences.md").read_text())
+    assert len(named) >= 5 and named <= set(listed)
+
+
+def test_what_is_asked_for() -> None:
+    assert (seeds("3"), seeds("5:7")) == (range(3), range(5, 7))
+
+
+@pytest.mark.feature("root", "btf", "reference")
+@pytest.mark.usefixtures("nothing_left_behind")
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{part.start}-{part.stop - 1}")
+def test_generated(part: range, tmp_path: Path) -> None:
+    verdicts = [verdict(seed, tmp_path) for seed in part]
+    wrong = [text for text, _ in verdicts if text]
+    assert not wrong, "\n".join(wrong)
+    assert sum(runs for _, runs in verdicts) >= 0.8 * len(part), "too many of the programs are refused"
