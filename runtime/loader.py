@@ -152,6 +152,7 @@ class _Programs:
         self.license = str(program.config.get("license", "GPL"))
         self._btf: Btf | None = None
         self._module_fds: dict[str, int] = {}
+        self._program_fds: list[int] = []
 
     def load_all(self, wanted: Callable[[int], bool]) -> None:
         try:
@@ -160,7 +161,7 @@ class _Programs:
             for index, spec in enumerate(self.program.programs):
                 self.loaded.programs.append(self._load(spec) if wanted(index) else -1)
         finally:
-            for fd in self._module_fds.values():
+            for fd in (*self._module_fds.values(), *self._program_fds):
                 self.kernel.close(fd)
 
     def _load_btf(self, data: bytes) -> int:
@@ -201,7 +202,12 @@ class _Programs:
         if spec.func_info:
             load.btf_fd = self.loaded.btf
             load.func_info = b"".join(pack("=II", index, type_id) for index, type_id in spec.func_info)
-        if spec.attach_to:
+        if spec.module.startswith("bpf:"):
+            from pytrace.runtime.programs import attach_target
+
+            load.attach_btf_id, load.attach_prog_fd = attach_target(self.kernel, int(spec.module[4:]), spec.attach_to)
+            self._program_fds.append(load.attach_prog_fd)
+        elif spec.attach_to:
             load.attach_btf_id, load.attach_btf_fd = self._attach_target(spec)
         return load
 

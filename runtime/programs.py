@@ -1,59 +1,69 @@
 """The BPF programs that are loaded on this machine, for `fentry:bpf:…`.
 
-Place in the pipeline: under `runtime.machine`.  In: nothing.  Out: ids and names.  What a newcomer would get wrong:
-the kernel keeps 15 characters of a program's name; the full one is in its BTF, and only programs that have BTF can be
-traced.
+Place in the pipeline: under `runtime.machine` (names, for the compiler) and the loader (what to attach to).  In: ids.
+Out: ids and names, BTF ids.  What a newcomer would get wrong: what is traced is a function of a program, its main one
+or a subprogram, and the names of functions are in the program's BTF (the program's own name is cut at 15 characters);
+only programs that have BTF can be traced.
 """
 
 from __future__ import annotations
 
-from struct import unpack_from
+from typing import TYPE_CHECKING
 
+from pytrace.diagnostics import MachineError
 from pytrace.runtime.sys import abi, kernel
 
-_NAME, _BTF_ID = 64, 128
-"""Offsets in struct bpf_prog_info (include/uapi/linux/bpf.h)."""
-_CUT = 15
+if TYPE_CHECKING:
+    from pytrace.runtime.sys import Kernel
 
 
 def loaded() -> list[tuple[int, str]]:
-    """(id, name) of each program with BTF.  Programs that go away meanwhile are left out."""
+    """(program id, function) of each function of each program with BTF.  Programs that go away meanwhile are left out."""
     found = []
     number = kernel.next_id(abi.PROG_GET_NEXT_ID, 0)
     while number is not None:
-        row = _describe(number)
-        if row:
-            found.append((number, row))
+        try:
+            fd = kernel.fd_by_id(abi.PROG_GET_FD_BY_ID, number)
+            try:
+                found += [(number, name) for name in functions(kernel, fd)]
+            finally:
+                kernel.close(fd)
+        except OSError:
+            pass
         number = kernel.next_id(abi.PROG_GET_NEXT_ID, number)
     return found
 
 
-def _describe(number: int) -> str:
-    try:
-        fd = kernel.fd_by_id(abi.PROG_GET_FD_BY_ID, number)
-    except OSError:
-        return ""
-    try:
-        info = kernel.info(fd)
-    except OSError:
-        return ""
-    finally:
-        kernel.close(fd)
-    name = info[_NAME : _NAME + 16].split(b"\0", 1)[0].decode("latin-1")
-    btf_id = unpack_from("<I", info, _BTF_ID)[0] if len(info) >= _BTF_ID + 4 else 0
-    if not btf_id:
-        return ""
-    return _full_name(btf_id, name) if len(name) == _CUT else name
-
-
-def _full_name(btf_id: int, name: str) -> str:
-    from pytrace.runtime.btf import FUNC, BtfObject
+def functions(kernel: Kernel, fd: int) -> dict[str, int]:
+    """Name and BTF id of each function of a program, the main one first; none if it has no BTF.  Raises OSError."""
+    from pytrace.runtime.btf import BtfObject
     from pytrace.runtime.sys.libbpf import Library
 
+    btf_id, type_ids = kernel.prog_functions(fd)
+    if not btf_id or not type_ids:
+        return {}
     lib = Library()
     handle = lib.load_split(btf_id, None)
     if handle is None:
-        return name
+        return {}
     btf = BtfObject(lib, handle, "")
-    names = [btf.string(at) for _, kind, at, _ in btf.walk() if kind == FUNC]
-    return next((n for n in names if n.startswith(name)), name)
+    return {btf.record(type_id)[1]: type_id for type_id in type_ids}
+
+
+def attach_target(kernel: Kernel, number: int, name: str) -> tuple[int, int]:
+    """(BTF id, fd of the program, for the caller to close) of a function of the program with id `number`.
+
+    Raises MachineError when the program is gone or has no such function.
+    """
+    try:
+        fd = kernel.fd_by_id(abi.PROG_GET_FD_BY_ID, number)
+    except OSError:
+        raise MachineError(f"The BPF program with id {number} is not loaded any more.") from None
+    try:
+        type_id = functions(kernel, fd).get(name)
+    except OSError:
+        type_id = None
+    if type_id is None:
+        kernel.close(fd)
+        raise MachineError(f"The BPF program with id {number} has no function '{name}'.")
+    return type_id, fd

@@ -60,11 +60,12 @@ class BpfCalls:
 
     # ------------------------------------------------------------ maps
     def map_create(
-        self, kind: int, key_size: int, value_size: int, max_entries: int, flags: int = 0, name: str = ""
+        self, kind: int, key_size: int, value_size: int, max_entries: int, flags: int = 0, name: str = "",
+        inner: int = 0,
     ) -> int:
-        """A new map's fd (close-on-exec)."""
+        """A new map's fd (close-on-exec).  `inner`: the fd of a map like those that a map of maps will hold."""
         attr = bytearray(_ATTR_SIZE)
-        pack_into("=IIIIIII16s", attr, 0, kind, key_size, value_size, max_entries, flags, 0, 0, object_name(name))
+        pack_into("=IIIIIII16s", attr, 0, kind, key_size, value_size, max_entries, flags, inner, 0, object_name(name))
         return self._bpf(abi.MAP_CREATE, attr)
 
     def map_lookup(self, fd: int, key: bytes, size: int) -> bytes | None:
@@ -126,6 +127,14 @@ class BpfCalls:
         (found,) = unpack_from("=I", attr, 32)
         cursor = None if last else bytes(following)
         return bytes(keys[: found * key_size]), bytes(values[: found * value_size]), found, cursor
+
+    def map_update_batch(self, fd: int, keys: bytes, values: bytes, count: int) -> None:
+        """Store `count` elements (Linux 5.6)."""
+        attr = bytearray(_ATTR_SIZE)
+        pack_into(
+            "=QQQQIIQQ", attr, 0, 0, 0, address_of_bytes(keys), address_of_bytes(values), count, fd, abi.ANY, 0
+        )
+        self._bpf(abi.MAP_UPDATE_BATCH, attr)
 
     def map_delete_batch(self, fd: int, keys: bytes, count: int) -> int:
         """Delete `count` keys; the number deleted before the first that was missing."""
@@ -274,6 +283,20 @@ class BpfCalls:
         pack_into("=IIQ", attr, 0, fd, size, address_of(buffer))
         self._bpf(abi.OBJ_GET_INFO_BY_FD, attr)
         return bytes(buffer[: unpack_from("=I", attr, 4)[0]])
+
+    def prog_functions(self, fd: int) -> tuple[int, list[int]]:
+        """(BTF object's id, type id of each function) of a program; 0 and none without BTF (struct bpf_prog_info)."""
+        head = self.info(fd)
+        if len(head) < 152:
+            return 0, []
+        btf_id, size = unpack_from("=II", head, 128)
+        (count,) = unpack_from("=I", head, 144)
+        rows, info, attr = bytearray(size * count), bytearray(256), bytearray(_ATTR_SIZE)
+        if rows:
+            pack_into("=IQI", info, 132, size, address_of(rows), count)
+            pack_into("=IIQ", attr, 0, fd, len(info), address_of(info))
+            self._bpf(abi.OBJ_GET_INFO_BY_FD, attr)
+        return btf_id, [int(unpack_from("=I", rows, at + 4)[0]) for at in range(0, len(rows), size or 1)]
 
     def btf_name(self, fd: int) -> str:
         """The name of a BTF object: `vmlinux`, a module's, or "" (struct bpf_btf_info)."""
