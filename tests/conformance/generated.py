@@ -38,7 +38,8 @@ def program(seed: int) -> Program:
     """The program of a seed."""
     writer = Writer(seed)
     options = writer.chance.choice([*[""] * 7, "-f json"])
-    head = writer.chance.choice([*[""] * 7, "config = { max_strlen = 64 }\n", "config = { on_stack_limit = 0 }\n"])
+    head = writer.chance.choice([*[""] * 7, "config = { max_strlen = 64 }\n"])
+    writer.short = "max_strlen" in head
     return Program(seed, tuple(writer.statements()), options, head)
 
 

@@ -39,6 +39,7 @@ class Expressions:
         self.records: list[str] = []
         self.counter = 0
         self.comparing = False
+        self.short = False
 
     def name(self, sigil: str) -> str:
         self.counter += 1
@@ -135,7 +136,9 @@ class Expressions:
 
     def letter(self, depth: int) -> Value:
         text = self.chance.choice(self.texts)
-        return Value(self.chance.choice([f"{text}[0]", f"(str({text}, 9))[{self.chance.randint(0, 9)}]"]))
+        if text[0] == "$" and self.chance.random() < 0.5:
+            return Value(f"{text}[0]")
+        return Value(f"(str({text}, 9))[{self.chance.randint(0, 9)}]")
 
     def member(self, depth: int) -> Value:
         if self.records and self.chance.random() < 0.3:
@@ -185,6 +188,7 @@ class Expressions:
         return '"' + "".join(self.chance.choice(LETTERS) for _ in range(length)) + '"'
 
     def text(self, depth: int) -> str:
+        """DIFFERENCE "Text that is longer than `max_strlen`": no str_concat where that is low."""
         pick = self.chance.random()
         if depth == 0 or pick < 0.35:
             return self.chance.choice(self.texts) if self.chance.random() < 0.6 else self.quoted()
@@ -195,6 +199,8 @@ class Expressions:
             return f"str({self.chance.choice(self.texts)})"
         if pick < 0.8:
             return f"({self.condition()} ? {self.text(depth - 1)} : {self.text(depth - 1)})"
+        if self.short:
+            return f"str({self.quoted()})"
         return f"str_concat({self.text(0)}, {self.text(0)})"
 
     def length(self) -> str:
