@@ -19,17 +19,24 @@ LEVEL = 2
 
 
 @cache
-def target_machine(cpu: str) -> Any:
-    """The BPF target; `cpu` is v1 … v4."""
+def load() -> None:
+    """Load LLVM and set up its BPF target."""
     import llvmlite.binding as llvm
 
     # Beyond 512 bytes LLVM would end the process with a message of its own; the verifier says it better, and where.
     llvm.set_option("pytrace", "-bpf-stack-size=16384")
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple("bpfel").create_target_machine(cpu=cpu, opt=LEVEL)
     _forget_loading()
-    return machine
+
+
+@cache
+def target_machine(cpu: str) -> Any:
+    """The BPF target; `cpu` is v1 … v4."""
+    import llvmlite.binding as llvm
+
+    load()
+    return llvm.Target.from_triple("bpfel").create_target_machine(cpu=cpu, opt=LEVEL)
 
 
 def _forget_loading() -> None:
@@ -55,8 +62,14 @@ def _forget_loading() -> None:
             madvise(start, end - start, dont_need)
 
 
-def data_layout(cpu: str) -> str:
-    return str(target_machine(cpu).target_data)
+def with_layout(text: str, cpu: str) -> str:
+    """The module with the target's data layout, which the module builder leaves open."""
+    return text.replace('target datalayout = ""', f'target datalayout = "{target_machine(cpu).target_data}"', 1)
+
+
+def emit(text: str, cpu: str) -> bytes:
+    """The ELF object of a module's text, optimised.  Raises InternalError with LLVM's complaint."""
+    return emit_object(optimise(parsed(with_layout(text, cpu)), cpu), cpu)
 
 
 def parsed(text: str) -> Any:

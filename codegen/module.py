@@ -47,13 +47,12 @@ def location_of(span: Span) -> Location:
 class ModuleBuilder:
     """What all programs of a script share while they are compiled."""
 
-    def __init__(self, script: typed.TypedScript, data_layout: str, verbose_warnings: bool, cpu_slots: int = 0) -> None:
+    def __init__(self, script: typed.TypedScript, verbose_warnings: bool, cpu_slots: int = 0) -> None:
         self.script = script
         self.cpu_slots = cpu_slots
         self.verbose_warnings = verbose_warnings
         self.ir = ir.Module("pytrace")
         self.ir.triple = "bpfel"
-        self.ir.data_layout = data_layout
         self.debug = DebugInfo(self.ir)
         self.events: list[EventSpec] = []
         self.subprograms: dict[Any, ir.Function] = {}

@@ -18,15 +18,15 @@ from pytrace.program import Message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytrace.program import Program
     from pytrace.sema import typed
 
 
-def build(script: typed.TypedScript, cpu: str, verbose_warnings: bool, cpu_slots: int) -> ModuleBuilder:
+def build(script: typed.TypedScript, verbose_warnings: bool, cpu_slots: int) -> ModuleBuilder:
     """The unoptimised module of a script."""
-    module = ModuleBuilder(script, backend.data_layout(cpu), verbose_warnings, cpu_slots)
+    module = ModuleBuilder(script, verbose_warnings, cpu_slots)
     numbers = assemble.program_numbers(script)
     for number, instance in enumerate(script.instances):
         _program(module, instance, number, numbers[number])
@@ -101,26 +101,24 @@ def generate(
     cpu_slots: int = 0,
     verbose_warnings: bool = False,
     warnings: Iterable[Message] = (),
+    emit: Callable[[str, str], bytes] | None = None,
 ) -> Program:
     """Compile.  `cpu`: v3 or v4; `verbose_warnings`: the option -k; `warnings` are kept in the Program.
 
+    `emit` gives the object of a module's text and the cpu; None: `backend.emit`, here.
     `cpu_slots`: a power of two above all CPU numbers: scalar aggregates are arrays of so many slots; 0: per-CPU maps.
     """
-    module = build(script, cpu, verbose_warnings, cpu_slots)
-    data = _emitted(str(module.ir), cpu) if script.instances else b""
+    module = build(script, verbose_warnings, cpu_slots)
+    data = (emit or backend.emit)(str(module.ir), cpu) if script.instances else b""
     if module.unspaced:
         text = Diagnostic(WARNING, "Addrspace is not set")
         warnings = (*warnings, Message(text.render(False), text.render(True)))
     return assemble.assemble(module, data, warnings)
 
 
-def _emitted(text: str, cpu: str) -> bytes:
-    return backend.emit_object(backend.optimise(backend.parsed(text), cpu), cpu)
-
-
 def ir_text(script: typed.TypedScript, *, cpu: str = "v3", cpu_slots: int = 0, verbose_warnings: bool = False) -> str:
     """The module before optimisation (`-d codegen`)."""
-    return str(build(script, cpu, verbose_warnings, cpu_slots).ir)
+    return backend.with_layout(str(build(script, verbose_warnings, cpu_slots).ir), cpu)
 
 
 def optimised_ir_text(
@@ -135,7 +133,7 @@ def object_bytes(
     script: typed.TypedScript, *, cpu: str = "v3", cpu_slots: int = 0, verbose_warnings: bool = False
 ) -> bytes:
     """The ELF object (`--emit-elf`)."""
-    return _emitted(ir_text(script, cpu=cpu, cpu_slots=cpu_slots, verbose_warnings=verbose_warnings), cpu)
+    return backend.emit(ir_text(script, cpu=cpu, cpu_slots=cpu_slots, verbose_warnings=verbose_warnings), cpu)
 
 
 def disassembly(

@@ -196,4 +196,5 @@ class InternalError(PytraceError):
     def __init__(self, where: str, what: str, span: Span | None = None) -> None:
         super().__init__(f"{where}: {what}")
         self.where = where
+        self.what = what
         self.span = span

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from time import perf_counter
 
 from pytrace.diagnostics import Diagnostics, MachineError, ScriptError, UsageError
 from pytrace.options import Options
@@ -17,7 +17,7 @@ from pytrace.source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from pytrace.program import Program
@@ -61,29 +61,30 @@ def _tool_hint(name: str) -> str:
 
 
 class Stages:
-    """Times the stages for `-d time`."""
+    """Times the stages for `-d time`: `with stages("parse"): …`."""
 
     def __init__(self, wanted: bool) -> None:
         self.wanted = wanted
         self.rows: list[tuple[str, float]] = []
+        self._name, self._start = "", 0.0
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        from time import perf_counter
+    def __call__(self, name: str) -> Stages:
+        self._name = name
+        return self
 
-        start = perf_counter()
-        try:
-            yield
-        finally:
-            self.rows.append((name, perf_counter() - start))
-            if self.wanted:
-                sys.stderr.write(f"time: {name:<12} {1000 * self.rows[-1][1]:8.2f} ms\n")
+    def __enter__(self) -> None:
+        self._start = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.rows.append((self._name, perf_counter() - self._start))
+        if self.wanted:
+            sys.stderr.write(f"time: {self._name:<12} {1000 * self.rows[-1][1]:8.2f} ms\n")
 
 
 def obtain(source: Source, options: Options, *, apart: bool = False) -> Program:
     """The Program of a script, from the compile cache if it is there.  Raises ScriptError, MachineError.
 
-    `apart`: compile in a process of its own (`compiler_process`), as the command does.
+    `apart`: LLVM works in a process of its own (`llvm_process`), as for the command.
     """
     from pytrace import cache
     from pytrace.runtime import identity
@@ -96,33 +97,41 @@ def obtain(source: Source, options: Options, *, apart: bool = False) -> Program:
         if found is not None:
             return found
 
-    def build(deliver: Callable[[Program], None]) -> None:
+    from pytrace.llvm_process import LlvmProcess
+
+    llvm = LlvmProcess() if apart and not options.wants_stages else None
+    try:
         from pytrace.runtime.machine import Machine
 
         machine = Machine.from_options(options)
-        program = compile_source(source, options, machine)
-        deliver(program)
-        if use:
-            store.put(key, machine.fingerprint(), program)
-
-    if apart and not options.wants_stages:
-        from pytrace import compiler_process
-
-        return compiler_process.run(build, meanwhile=_load_runtime)
-    made: list[Program] = []
-    build(made.append)
-    return made[0]
+        emit = None if llvm is None else lambda text, cpu: llvm.emit(text, cpu, meanwhile=_load_runtime)
+        program = compile_source(source, options, machine, emit=emit)
+    finally:
+        if llvm is not None:
+            llvm.end()
+    if use:
+        store.put(key, machine.fingerprint(), program)
+    return program
 
 
 def _load_runtime() -> None:
-    """What the run will need, loaded while the compiler is at work."""
+    """What the run will need, loaded while LLVM is at work."""
     from pytrace.defs import load_row  # noqa: F401
     from pytrace.runtime import output, session  # noqa: F401
     from pytrace.runtime.output import text  # noqa: F401
 
 
-def compile_source(source: Source, options: Options, target: Machine, stages: Stages | None = None) -> Program:
-    """Source to Program.  Raises ScriptError with every diagnostic that was found."""
+def compile_source(
+    source: Source,
+    options: Options,
+    target: Machine,
+    stages: Stages | None = None,
+    emit: Callable[[str, str], bytes] | None = None,
+) -> Program:
+    """Source to Program.  Raises ScriptError with every diagnostic that was found.
+
+    `emit`: how the code generator's text becomes an object, None for LLVM in this process.
+    """
     from pytrace.grammar.parser import parse
 
     stages = stages or Stages("time" in options.debug)
@@ -148,7 +157,7 @@ def compile_source(source: Source, options: Options, target: Machine, stages: St
 
         settings: dict[str, Any] = {"cpu": target.bpf_cpu(), "cpu_slots": target.cpu_slots()}
         settings["verbose_warnings"] = options.warning_level == 2
-        program = generate(typed, warnings=_messages(diagnostics), **settings)
+        program = generate(typed, warnings=_messages(diagnostics), emit=emit, **settings)
     _show_generated(typed, options, settings)
     _show(options, "program", lambda: _dump_program(program))
     return program

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytrace.target import Target
     from pytrace.types import Struct, Type
 
+    _Table = dict[str, Any]
+
     Handler = Callable[["bytes | memoryview"], None]
 
     class Reporter(Protocol):
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
         def __call__(self, message: str, *, hints: Iterable[str] = (), other: tuple[str, Span] | None = None) -> None:
             """`other`: a further location with its own message."""
             ...
+else:
+    _Table = dict
 
 
 # ---------------------------------------------------------------- parameters of functions
@@ -137,6 +141,7 @@ class VariableDef(Def):
     """The name of a series on the reference page, of which this is one of many: `arg0…argN`."""
     reserved: bool = False
     """Cannot be a macro parameter, a type in a cast, or redefined (spec 01 §2.3)."""
+    unstable: str = ""
     allowed_in_loops: bool = True
     """False for what needs the probe's context: refused inside `for` bodies."""
     needs: tuple[str, ...] = ()
@@ -335,38 +340,116 @@ class ProbeDef(Def):
 # ---------------------------------------------------------------- the registry
 
 
+class Rows(_Table):
+    """The rows of one kind by name.  A name that is only expected has its module loaded when it is looked up; to walk
+    over all rows loads all, in the order of the modules."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.expected: dict[str, str] = {}
+
+    def _settle(self, name: str) -> None:
+        module = self.expected.get(name)
+        if module is not None:
+            self._registry.load(module)
+
+    def __missing__(self, name: str) -> Any:
+        self._settle(name)
+        if dict.__contains__(self, name):
+            return dict.__getitem__(self, name)
+        raise KeyError(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._settle(name)
+        return dict.get(self, name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self._settle(str(name))
+        return dict.__contains__(self, name)
+
+    def loaded(self) -> Iterable[Any]:
+        """The rows that are there already."""
+        return dict.values(self)
+
+    def __iter__(self) -> Iterator[str]:
+        self._registry.load_all()
+        return dict.__iter__(self)
+
+    def keys(self) -> Any:
+        self._registry.load_all()
+        return dict.keys(self)
+
+    def values(self) -> Any:
+        self._registry.load_all()
+        return dict.values(self)
+
+    def items(self) -> Any:
+        self._registry.load_all()
+        return dict.items(self)
+
+    def __len__(self) -> int:
+        self._registry.load_all()
+        return dict.__len__(self)
+
+
+_KINDS: dict[type, str] = {
+    FunctionDef: "functions", VariableDef: "variables", AggregateDef: "aggregates", ProbeDef: "probes", MapDef: "maps",
+}  # fmt: skip
+
+
+def kind_of(row: Def) -> str:
+    """The table that a row belongs to."""
+    return _KINDS[type(row)]
+
+
+def spellings(row: Def) -> tuple[str, ...]:
+    """Every name that means the row."""
+    return (row.name, *(row.aliases if isinstance(row, ProbeDef) else ()))
+
+
 class Registry:
-    """All rows by name.  `key_of`/`row` name a row in a stored Program: `functions.output:printf`."""
+    """All rows by name.  `key_of`/`row` name a row in a stored Program: `functions.output:printf`.
 
-    def __init__(self) -> None:
-        self.functions: dict[str, FunctionDef] = {}
-        self.variables: dict[str, VariableDef] = {}
-        self.aggregates: dict[str, AggregateDef] = {}
-        self.probes: dict[str, ProbeDef] = {}
-        self.maps: dict[str, MapDef] = {}
+    `read` gives the rows of a module, one of `modules`.
+    """
+
+    def __init__(self, read: Callable[[str], Iterable[Def]] = lambda _: (), modules: tuple[str, ...] = ()) -> None:
+        self._read, self._modules = read, modules
+        self._loaded: set[str] = set()
         self._keys: dict[int, str] = {}
+        self._tables = {kind: Rows(self) for kind in _KINDS.values()}
+        self.functions: dict[str, FunctionDef] = self._tables["functions"]
+        self.variables: dict[str, VariableDef] = self._tables["variables"]
+        self.aggregates: dict[str, AggregateDef] = self._tables["aggregates"]
+        self.probes: dict[str, ProbeDef] = self._tables["probes"]
+        self.maps: dict[str, MapDef] = self._tables["maps"]
 
-    def add(self, key: str, row: Def) -> None:
-        """Enter a row; two rows of one kind and name are a bug."""
-        table = self._table(row)
-        if row.name in table:
-            raise ValueError(f"two rows called {row.name}")
-        table[row.name] = row
-        self._keys[id(row)] = key
+    def expect(self, names: Mapping[str, Mapping[str, str]]) -> None:
+        """By kind, the module of each name: what is not among them is no row."""
+        for kind, found in names.items():
+            self._tables[kind].expected = dict(found)
 
-    def _table(self, row: Def) -> dict[str, Any]:
-        match row:
-            case FunctionDef():
-                return self.functions
-            case VariableDef():
-                return self.variables
-            case AggregateDef():
-                return self.aggregates
-            case ProbeDef():
-                return self.probes
-            case MapDef():
-                return self.maps
-        raise TypeError(f"not a row: {row!r}")
+    def load(self, module: str) -> None:
+        """Enter the rows of a module, once; two rows of one kind and name are a bug."""
+        if module in self._loaded:
+            return
+        self._loaded.add(module)
+        for row in self._read(module):
+            table = self._tables[kind_of(row)]
+            if dict.__contains__(table, row.name):
+                raise ValueError(f"two rows called {row.name}")
+            dict.__setitem__(table, row.name, row)
+            self._keys[id(row)] = f"{module}:{row.name}"
+
+    def load_all(self) -> None:
+        """Enter all rows, in the order of the modules."""
+        if len(self._loaded) == len(self._modules):
+            return
+        for table in self._tables.values():
+            dict.clear(table)
+        self._loaded.clear()
+        for module in self._modules:
+            self.load(module)
 
     def function(self, name: str) -> FunctionDef | None:
         """By name; `__builtin_NAME` is another spelling of NAME."""
@@ -381,13 +464,16 @@ class Registry:
 
     def probe(self, provider: str) -> ProbeDef | None:
         """By name or alias; names ignore case, the aliases `U` and `u` do not (spec 01 §1)."""
-        for row in self.probes.values():
-            if provider in row.aliases:
-                return row
         lower = provider.lower()
-        for row in self.probes.values():
+        table = self._tables["probes"]
+        for name in (provider, lower):
+            table.get(name)  # an alias is none of the table's names, but has its module loaded
+        for row in table.loaded():
+            if provider in row.aliases:
+                return row  # type: ignore[no-any-return]
+        for row in table.loaded():
             if lower == row.name or (lower in row.aliases and lower != "u"):
-                return row
+                return row  # type: ignore[no-any-return]
         return None
 
 

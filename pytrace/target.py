@@ -8,16 +8,18 @@ asked is noted, and its answer's identity goes into the cache key (`fingerprint`
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from pytrace.record import record
 from pytrace.types import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Protocol
 
+    from pytrace.bpfobject import BpfObject
     from pytrace.types import Enum, Field, Type
+else:
+    Protocol = object  # the class below is for mypy; importing `typing` costs a start 5 ms
 
 
 @record
@@ -92,6 +94,10 @@ class Target(Protocol):
 
     def types_matching(self, search: str, definitions: bool) -> Iterable[tuple[str, str]]:
         """(module, `struct X` or its definition in C) of the BTF types that match `struct X*`, sorted."""
+        ...
+
+    def bpf_object(self, path: str, folders: tuple[str, ...]) -> BpfObject:
+        """The BPF object in a file, or of a C source compiled with `folders` to search.  Raises ObjectRefused."""
         ...
 
     # kernel functions and events

@@ -2,12 +2,14 @@
 
 Place in the pipeline: above sema, codegen and runtime, which get rows through the Registry.  A module in one of the
 sub-folders has `ROWS`, a tuple of its rows; that is all that it takes to enter one.  Modules whose name begins with `_`
-have none: they hold what several rows share.  What a newcomer would get wrong: `load_row` imports one module only, for
-a warm start; nothing else may be imported on its way.
+have none: they hold what several rows share.  What a newcomer would get wrong: a row's module is imported when the row
+is first asked for, since importing all sixty takes longer than compiling a one-liner.  `index.py` says which module has
+which names; while it is not of just these files, all modules are imported, so that a new row is there at once.
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 from pytrace.registry import Registry
@@ -21,17 +23,26 @@ TABLES = ("functions", "variables", "aggregates", "probes", "maps")
 
 def load_registry() -> Registry:
     """All rows; used when something must be compiled, listed or explained."""
-    from pkgutil import iter_modules
+    from pytrace.defs import index
 
-    registry = Registry()
-    for table in TABLES:
-        package = import_module(f"pytrace.defs.{table}")
-        for info in iter_modules(package.__path__):
-            if info.name.startswith("_"):
-                continue  # what several rows share
-            for row in import_module(f"pytrace.defs.{table}.{info.name}").ROWS:
-                registry.add(f"{table}.{info.name}:{row.name}", row)
+    modules = module_sizes()
+    registry = Registry(lambda module: import_module(f"pytrace.defs.{module}").ROWS, tuple(modules))
+    if modules == index.SIZES:
+        registry.expect(index.NAMES)
+    else:
+        registry.load_all()
     return registry
+
+
+def module_sizes() -> dict[str, int]:
+    """The modules with rows, `functions.output`, and the size of each one's file in bytes."""
+    found = {}
+    here = os.path.dirname(__file__)
+    for table in TABLES:
+        with os.scandir(os.path.join(here, table)) as entries:
+            files = {e.name: e.stat().st_size for e in entries if e.name.endswith(".py") and e.name[0] != "_"}
+        found.update({f"{table}.{name[:-3]}": files[name] for name in sorted(files)})
+    return found
 
 
 def load_row(key: str) -> Def:
