@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytrace.sema import typed
     from pytrace.source import Span
     from pytrace.types import Type
+    from pytrace.unwinding import KernelOffsets
 
 NO_RESULT = frozenset({"ringbuf_submit", "ringbuf_discard"})
 """Helpers of bpf.h that return void: their r0 must not be read."""
@@ -247,6 +248,13 @@ class Emitter:
     def global_value(self, source: str) -> Any:
         offset = self.module.global_offset(source)
         return self.builder.load(self.at(self.module.map_data(GLOBALS), offset), typ=I64, align=8)
+
+    def unwind(
+        self, dest: Any, process: Any, limit: int, build_ids: bool, kernel: KernelOffsets | None
+    ) -> Any:
+        from pytrace.codegen import unwind
+
+        return unwind.unwind(self, dest, process, limit, build_ids, kernel)
 
     def null(self) -> Any:
         return ir.Constant(PTR, None)

@@ -80,7 +80,7 @@ def lower_continue(em: Emitter, node: typed.Continue) -> None:
 # ---------------------------------------------------------------- callbacks
 
 
-def _callback(em: Emitter, name: str, params: list[Any], span: Span, body: Callable[[Any], None]) -> tuple[Any, Any]:
+def callback(em: Emitter, name: str, params: list[Any], span: Span, body: Callable[[Any], None]) -> tuple[Any, Any]:
     """Emit a callback; returns (function, pointer to its filled context record)."""
     outer = em.frame
     function = control.static_function(em, name, ir.FunctionType(I64, params))
@@ -111,7 +111,7 @@ def lower_for_range(em: Emitter, node: typed.ForRange) -> None:
         em.put(_own_variable(em, node.symbol), em.extend(value, types.UINT64, int_type(t).width))
         control.lower_block(em, node.body)
 
-    function, record = _callback(em, "for_range", [I64, PTR], node.span, body)
+    function, record = callback(em, "for_range", [I64, PTR], node.span, body)
     compare = em.builder.icmp_signed if signed else em.builder.icmp_unsigned
     count = em.builder.select(compare("<", start, end), em.builder.sub(end, start), em.const(0))
     limit = em.const(0xFFFFFFFF)  # the helper takes 32 bits: a larger range must not wrap round to a small one
@@ -159,7 +159,7 @@ def lower_for_map(em: Emitter, node: typed.ForMap) -> None:
         control.lower_block(em, node.body)
 
     handle = em.map(node.map)
-    function, record = _callback(em, "for_map", [PTR, PTR, PTR, PTR], node.span, body)
+    function, record = callback(em, "for_map", [PTR, PTR, PTR, PTR], node.span, body)
     em.helper("for_each_map_elem", handle, function, record, 0)
     control.after_callbacks(em, em.frame.last_callback)
 
@@ -171,5 +171,5 @@ def _blame(node: typed.ForMap) -> typed.Expr:
 def count_elements(em: Emitter, symbol: typed.MapSymbol) -> Any:
     """How many elements a keyed map has: what for_each_map_elem returns."""
     handle = em.map(symbol)
-    function, record = _callback(em, "count", [PTR, PTR, PTR, PTR], em.instance.span, lambda args: None)
+    function, record = callback(em, "count", [PTR, PTR, PTR, PTR], em.instance.span, lambda args: None)
     return em.helper("for_each_map_elem", handle, function, record, 0)

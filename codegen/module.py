@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from pytrace import types
+from pytrace import types, unwinding
 from pytrace.codegen.debuginfo import DebugInfo
-from pytrace.codegen.map_storage import kernel_name, script_map_spec, with_cpu_slots
+from pytrace.codegen.map_storage import NO_PREALLOC, kernel_name, script_map_spec, with_cpu_slots
 from pytrace.diagnostics import excerpt
 from pytrace.program import EventSpec, GlobalSpec, Location, MapSpec
 
@@ -157,6 +157,8 @@ class ModuleBuilder:
             specs.append(MapSpec(GLOBALS, "array", 4, 8 * len(self._globals), 1, RDONLY_PROG))
         if self._scratch:
             specs.append(MapSpec(SCRATCH, "percpu_array", 4, max(self._scratch), len(self._scratch)))
+        if f"map:{unwinding.PLACES}" in used:
+            specs += _unwind_maps(f"map:{unwinding.IDS}" in used)
         if self._text:
             data = bytes(self._text)
             specs.append(MapSpec(RODATA, "array", 4, len(data), 1, RDONLY_PROG, initial=data))
@@ -174,6 +176,17 @@ class ModuleBuilder:
             self._event_ids[key] = len(self.events)
             self.events.append(EventSpec(row_key, layout, data, where))
         return self._event_ids[key]
+
+
+def _unwind_maps(ids: bool) -> list[MapSpec]:
+    """The maps of `pytrace.unwinding`."""
+    tables = unwinding.MOST_TABLES
+    specs = [
+        MapSpec(unwinding.PLACES, "lpm_trie", 16, 16, unwinding.MOST_PLACES, NO_PREALLOC),
+        MapSpec(unwinding.TABLES, "array_of_maps", 4, unwinding.PAIR_SIZE, tables),
+        MapSpec(unwinding.RULES, "array_of_maps", 4, unwinding.RULE_SIZE, tables),
+    ]
+    return [*specs, MapSpec(unwinding.IDS, "array", 4, unwinding.ID_SIZE, tables)] if ids else specs
 
 
 def int_type(t: types.Type) -> ir.IntType:

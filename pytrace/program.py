@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 3
 """Raised whenever a record below changes; part of the cache key and of a stored Program."""
 
+UNWIND_PLACES = "unwind_places"
+"""The map of a Program that unwinds user stacks by tables (`pytrace.unwinding`)."""
+
 
 @record
 class Location:
@@ -62,7 +65,8 @@ class Layout:
 class MapSpec:
     """A kernel map.
 
-    `kind`: hash, percpu_hash, lru_hash, lru_percpu_hash, array, percpu_array, ringbuf, stack_trace, cpu_slots.
+    `kind`: hash, percpu_hash, lru_hash, lru_percpu_hash, array, percpu_array, ringbuf, stack_trace, lpm_trie,
+    cpu_slots, array_of_maps (of arrays of any length, with values of `value_size`).
     `cpu_slots` is a scalar map with one value per CPU like percpu_array, but made of *one* element of a kernel array
     that holds `max_entries` copies of `value_size` bytes, indexed by CPU number: programs reach it without a look-up.
     `name`: `@x` for the script's maps; internal ones have no `@`.  Sizes in bytes.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from errno import EACCES, ENOENT
+from struct import error, iter_unpack
 
 from pytrace.diagnostics import MachineError
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from pytrace.runtime.sys import Kernel
 
 _PTRACE_TRACEME, _PTRACE_CONT, _PTRACE_DETACH, _PTRACE_SETOPTIONS = 0, 7, 17, 0x4200
+_PTRACE_PEEKTEXT, _PTRACE_PEEKUSER, _PTRACE_POKETEXT, _PTRACE_POKEUSER = 1, 3, 4, 6
+_RIP = 128  # offset in struct user (sys/user.h) on x86-64
+_INT3 = 0xCC
+_AT_ENTRY = 9
 _PTRACE_O_TRACEEXEC = 0x10
 _GO, _STOP_AT_EXEC = b"g", b"s"
 _MOST_ARGUMENTS = 255
@@ -89,6 +94,41 @@ class Child:
             self._stopped = True
         else:
             self._ended(status)
+
+    def run_to_entry(self) -> None:
+        """Let a child that `run` left stopped load its libraries: up to its program's own first instruction (x86-64).
+
+        It stays where it is if that cannot be done.
+        """
+        entry = self._entry_point()
+        if not self._stopped or not entry:
+            return
+        word = self._kernel.ptrace(_PTRACE_PEEKTEXT, self.pid, entry) & (1 << 64) - 1
+        if word & 0xFF == _INT3:
+            return  # a probe is there: the trap would be taken for its own
+        self._kernel.ptrace(_PTRACE_POKETEXT, self.pid, entry, word & ~0xFF | _INT3)
+        number = 0
+        while True:
+            self._kernel.ptrace(_PTRACE_CONT, self.pid, 0, number)
+            _, status = os.waitpid(self.pid, 0)
+            if not os.WIFSTOPPED(status):
+                self._stopped = False
+                self._ended(status)
+                return
+            number = os.WSTOPSIG(status)
+            if number == signal.SIGTRAP and self._kernel.ptrace(_PTRACE_PEEKUSER, self.pid, _RIP) == entry + 1:
+                break
+        self._kernel.ptrace(_PTRACE_POKETEXT, self.pid, entry, word)
+        self._kernel.ptrace(_PTRACE_POKEUSER, self.pid, _RIP, entry)
+
+    def _entry_point(self) -> int:
+        """Where the program begins, 0 where that is not known."""
+        try:
+            with open(f"/proc/{self.pid}/auxv", "rb") as file:
+                pairs = dict(iter_unpack("=QQ", file.read()))
+        except (OSError, error):
+            return 0
+        return int(pairs.get(_AT_ENTRY, 0))
 
     def resume(self) -> None:
         """Let a child go on that `run` left stopped."""

@@ -95,10 +95,21 @@ def create_map(kernel: Kernel, spec: MapSpec, config: Mapping[str, Any]) -> int:
     if spec.kind == "cpu_slots":
         size, entries = size * entries, 1
     try:
+        if spec.kind == "array_of_maps":
+            return _map_of_arrays(kernel, spec)
         return kernel.map_create(kind, spec.key_size, size, entries, spec.flags, name)
     except OSError as error:
         what = f"Failed to create map '{spec.name}'"
         raise KernelError(what, error.errno or 0, advice=_map_advice(error, spec)) from None
+
+
+def _map_of_arrays(kernel: Kernel, spec: MapSpec) -> int:
+    """A map of arrays of any length, which the programs reach by number.  Raises OSError."""
+    model = kernel.map_create(abi.MAP_TYPES["array"], 4, spec.value_size, 1, abi.INNER_MAP, "model")
+    try:
+        return kernel.map_create(abi.MAP_TYPES[spec.kind], 4, 4, spec.max_entries, spec.flags, spec.name, model)
+    finally:
+        kernel.close(model)
 
 
 def _map_advice(error: OSError, spec: MapSpec) -> str:
@@ -202,6 +213,8 @@ class _Programs:
         if spec.func_info:
             load.btf_fd = self.loaded.btf
             load.func_info = b"".join(pack("=II", index, type_id) for index, type_id in spec.func_info)
+        if spec.core_relocations:
+            load.core_relocations = b"".join(pack("=IIII", n * 8, *rest) for n, *rest in spec.core_relocations)
         if spec.module.startswith("bpf:"):
             from pytrace.runtime.programs import attach_target
 

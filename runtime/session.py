@@ -13,6 +13,7 @@ import os
 from time import monotonic
 
 from pytrace.diagnostics import KernelError, MachineError
+from pytrace.program import UNWIND_PLACES
 from pytrace.runtime import release
 from pytrace.runtime.child import Child
 from pytrace.runtime.events import Dispatcher
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pytrace.registry import Def, ProbeDef
     from pytrace.runtime.link import Link
     from pytrace.runtime.sys import Kernel
+    from pytrace.runtime.unwind import Unwinder
     from pytrace.types import Type
 
     class RunOptions(Protocol):
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
         dry_run: bool
         mode: str
         probe_filter: str
+        dwarf_pids: tuple[int, ...]
         debug: frozenset[str]
 
 
@@ -85,6 +88,7 @@ class Session:
         self.loaded = Loaded()
         self.links: list[Link] = []
         self.losses = Losses(None)
+        self.unwinder: Unwinder | None = None
         output.begin(program, rows)
         self.dispatcher = Dispatcher(program, rows, self, output)
         self.pump = Pump(self.dispatcher, output)
@@ -162,6 +166,9 @@ class Session:
     # ------------------------------------------------------------ load
     def _load(self) -> None:
         self._raise_limits()
+        unwinds = any(spec.name == UNWIND_PLACES for spec in self.program.maps)
+        if unwinds and not (self.options.command or self._unwound_processes()):
+            raise MachineError("dw_ustack requires a target process. Use -p, -c, or --dwarf-pid to specify one.")
         if self.options.command:
             self.child = Child(self.options.command, self.kernel)
         from pytrace.runtime.facts import sources
@@ -180,6 +187,12 @@ class Session:
         )
         for name, log in self.loaded.logs.items():
             self.output.write(f"BPF verifier log for {name}:\n{'-' * 38}\n{log}\n".encode("latin-1"))
+        if unwinds:
+            from pytrace.runtime.unwind import Unwinder
+
+            self.unwinder = Unwinder(self.kernel, self.loaded.maps)
+            for pid in self._unwound_processes():
+                self.unwinder.add(pid)
         cpus = self.kernel.possible_cpus()
         script_maps: dict[str, MapReader] = {}
         self.maps = script_maps
@@ -192,6 +205,11 @@ class Session:
             elif spec.kind == "ringbuf":
                 self.pump.connect(self.kernel, reader.fd)
                 self._wakeup.watch(reader.fd)
+
+    def _unwound_processes(self) -> tuple[int, ...]:
+        """Those of -p and --dwarf-pid."""
+        pid = self.options.pid
+        return (*self.options.dwarf_pids, *(() if pid is None else (pid,)))
 
     def _raise_limits(self) -> None:
         advice = "couldn't set RLIMIT_{} for pytrace. If your program is not loading, you can try {} to fix the problem"
@@ -217,7 +235,10 @@ class Session:
         if self.options.dry_run:
             return
         if self.child:
-            self.child.run()
+            if self.unwinder:
+                self.unwinder.start(self.child)
+            else:
+                self.child.run()
             self._wakeup.watch(self.child.pidfd)
         elif self.options.pid is not None:
             self._watch_pid(self.options.pid)
@@ -313,6 +334,8 @@ class Session:
             grown = self.losses.growth()
             if grown > 0:
                 self.output.lost_events(grown)
+            if self.unwinder:
+                self.unwinder.look()
 
     # ------------------------------------------------------------ the end
     def _finish(self) -> None:

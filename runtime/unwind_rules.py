@@ -1,12 +1,8 @@
 """Call frame information as tables that a BPF program can follow.
 
-Place in the pipeline: between `runtime.eh_frame` and the maps that `runtime.unwind` fills; `codegen.unwind` emits what
-reads them.  In: an ELF file.  Out: `Table`: where in the file which rule begins, and the rules.  What a newcomer would
-get wrong: a rule is no description but a short program of `slot = slot' + offset`, each perhaps read from memory, so
-that the code that follows it has no cases.
-
-Slots, of 8 bytes: 0 to 15 the registers by their DWARF numbers, 16 the instruction pointer; 17 the canonical frame
-address; 18 to 34 the caller's registers; 35 for parts of expressions.  The tables of a file count in file offsets.
+Place in the pipeline: between `runtime.eh_frame` and `runtime.unwind`, which puts the tables into maps; the layouts are
+in `pytrace.unwinding`, the code that reads them in `codegen.unwind`.  In: an ELF file.  Out: `Table`.  What a newcomer
+would get wrong: tables count in offsets of the file, not in addresses, because that is what a mapping is given in.
 """
 
 from __future__ import annotations
@@ -15,17 +11,23 @@ from array import array
 from struct import Struct, pack
 
 from pytrace.runtime import eh_frame
-from pytrace.runtime.eh_frame import EXPRESSION, OFFSET, REGISTER, SAME, UNDEFINED, VAL_EXPRESSION, Cfa, Row, Rule
+from pytrace.runtime.eh_frame import EXPRESSION, OFFSET, REGISTER, SAME, UNDEFINED, Cfa, Row, Rule
 from pytrace.runtime.elf import ElfFile
+from pytrace.unwinding import (
+    CALLER,
+    FRAME,
+    INSTRUCTION,
+    INTERRUPTED,
+    LAST_FRAME,
+    MOST_STEPS,
+    PART,
+    RULE_HEAD,
+    RULE_SIZE,
+    STACK_POINTER,
+    STEP,
+)
 
-CFA, CALLER, PART = 17, 18, 35
-STACK_POINTER, INSTRUCTION = 7, 16
-MOST_STEPS = 24
-RULE_SIZE = 8 + 8 * MOST_STEPS
-LAST_FRAME, INTERRUPTED = 1, 2
-"""Flags of a rule: there is no caller; the caller did not call but was interrupted by a signal."""
-_HEAD = Struct("<HHI")
-_STEP = Struct("<BBHi")
+_HEAD, _STEP = Struct(RULE_HEAD), Struct(STEP)
 
 Step = tuple[int, int, int, int]
 """(slot to set, slot it is made from, 1 to read memory there, offset)"""
@@ -152,9 +154,9 @@ def packed(cfa: Cfa | None, rules: dict[int, Rule], cie: eh_frame.Cie) -> bytes:
         raise _Unsupported
     steps: list[Step] = []
     base, offset = cfa if isinstance(cfa, tuple) else _chain(cfa, None, steps)
-    steps.append((CFA, base, 0, offset))
+    steps.append((FRAME, base, 0, offset))
     if STACK_POINTER not in rules:
-        steps.append((CALLER + STACK_POINTER, CFA, 0, 0))
+        steps.append((CALLER + STACK_POINTER, FRAME, 0, 0))
     for register, rule in sorted(rules.items()):
         target = INSTRUCTION if register == cie.return_register else register
         if target <= INSTRUCTION and rule[0] not in (UNDEFINED, SAME):
@@ -168,14 +170,14 @@ def packed(cfa: Cfa | None, rules: dict[int, Rule], cie: eh_frame.Cie) -> bytes:
 def _restore(target: int, rule: Rule, steps: list[Step]) -> None:
     kind, value = rule
     if isinstance(value, bytes):
-        base, offset = _chain(value, CFA, steps)
+        base, offset = _chain(value, FRAME, steps)
         steps.append((target, base, int(kind == EXPRESSION), offset))
     elif kind == REGISTER:
         if value > INSTRUCTION:
             raise _Unsupported
         steps.append((target, value, 0, 0))
     else:
-        steps.append((target, CFA, int(kind == OFFSET), value))
+        steps.append((target, FRAME, int(kind == OFFSET), value))
 
 
 _LITERALS, _BASES = 0x30, 0x70
@@ -224,5 +226,3 @@ def packed_places(places: array[int]) -> bytes:
     """The pairs as they lie in the map: two 32-bit numbers each."""
     return places.tobytes() if places.itemsize == 4 else pack(f"<{len(places)}I", *places)
 
-
-__all__ = ["INTERRUPTED", "LAST_FRAME", "MOST_STEPS", "RULE_SIZE", "VAL_EXPRESSION", "Table", "packed_places", "table"]

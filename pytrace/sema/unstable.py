@@ -61,7 +61,8 @@ class _Check:
         for node in descendants(script):
             match node:
                 case ast.Call() | ast.Identifier():
-                    row = self.registry.function(node.name) or self.registry.aggregates.get(node.name)
+                    rows = self.registry
+                    row = rows.function(node.name) or rows.aggregates.get(node.name) or rows.variable(node.name)
                     if row is not None and row.unstable:
                         self._feature(node, row.unstable, _setting_of(row.unstable))
                 case ast.TypeInfo():

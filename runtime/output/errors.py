@@ -15,7 +15,9 @@ RUNTIME_TEXTS = {
     "no_cpid": "No child command (`-c`); cpid is zero",
     "kstack": "Error reading kstack.",
     "ustack": "Error reading ustack.",
-    "no_dwarf": "No DWARF unwind data available for this process. The stack is empty.",
+    "no_dwarf": (
+        "No DWARF unwind data available for this process. Use -p or --dwarf-pid to specify target PIDs."
+    ),
     "cpu_count": "CPU count mismatch; unable to find per-cpu data.",
 }
 """`kind` of Lowering.runtime_error → text."""

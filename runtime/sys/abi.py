@@ -29,6 +29,7 @@ BTF_GET_FD_BY_ID = 19
 MAP_FREEZE = 22
 BTF_GET_NEXT_ID = 23
 MAP_LOOKUP_BATCH = 24
+MAP_UPDATE_BATCH = 26
 MAP_DELETE_BATCH = 27
 LINK_CREATE = 28
 LINK_GET_FD_BY_ID = 30
@@ -47,6 +48,8 @@ MAP_TYPES = {
     "stack_trace": 7,
     "lru_hash": 9,
     "lru_percpu_hash": 10,
+    "lpm_trie": 11,
+    "array_of_maps": 12,
     "ringbuf": 27,
     "task_storage": 29,
 }
@@ -86,6 +89,7 @@ ATTACH_TYPES = {
 NO_PREALLOC = 1 << 0
 RDONLY_PROG = 1 << 7
 MMAPABLE = 1 << 10
+INNER_MAP = 1 << 12
 SLEEPABLE = 1 << 4
 TEST_RUN_ON_CPU = 1 << 0
 MULTI_RETURN = 1 << 0  # BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN

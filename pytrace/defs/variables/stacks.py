@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
 from pytrace.registry import Kind, Param, VariableDef
-from pytrace.types import Stack
+from pytrace.types import Stack, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.target import Target
     from pytrace.types import Type
+    from pytrace.unwinding import KernelOffsets
 
 _MODES = ("bpftrace", "raw", "perf", "build_id")
 _DEFAULT_LIMIT = 127
@@ -102,21 +104,78 @@ _FORMS = (
 )
 
 
-def _dw_type(site: CallSite) -> Type:
-    """Nothing yet reads .eh_frame into tables for the program, so it is refused, in so many words."""
-    site.error("dw_ustack is not built yet; ustack follows frame pointers")
-    return Stack(True, "bpftrace", _DEFAULT_LIMIT)
+# ---------------------------------------------------------------- by debug information
+
+
+def _unwound_type(site: CallSite) -> Type:
+    """As ustack's; `data`: whether pids are translated, and where the kernel keeps what unwinding needs."""
+    found = _stack_type("dw_ustack", True)(site)
+    target = site.target
+    if target.feature("bpf_loop") is False or target.feature("get_current_task_btf") is False:
+        site.error("dw_ustack needs the BPF helpers loop and get_current_task_btf (Linux 5.17)")
+    site.data = site.data, _kernel_offsets(target) if site.final else None
+    return found
+
+
+_FIELDS = {
+    "mm": ("task_struct", "mm"), "utask": ("task_struct", "utask"), "start_stack": ("mm_struct", "start_stack"),
+    "xol_area": ("mm_struct", "uprobes_state", "xol_area"), "vaddr": ("xol_area", "vaddr"),
+    "return_instances": ("uprobe_task", "return_instances"), "stack": ("return_instance", "stack"),
+    "orig_ret_vaddr": ("return_instance", "orig_ret_vaddr"), "next": ("return_instance", "next"),
+}  # fmt: skip
+
+
+def _kernel_offsets(target: Target) -> KernelOffsets | None:
+    """None on a kernel whose structures are not known, or others: then stacks with return probes end early."""
+    from pytrace.unwinding import KernelOffsets
+
+    offsets = {}
+    for key, (struct, *path) in _FIELDS.items():
+        at, t = 0, target.type_named(struct, "struct")
+        for name in path:
+            field = t.layout.find(name) if isinstance(t, Struct) and t.complete else None
+            if field is None:
+                return None
+            at, t = at + field.offset, field.type
+        offsets[key] = at
+    return KernelOffsets(**offsets)
+
+
+def _unwound_into(em: Lowering, node: typed.Builtin, dest: Any) -> None:
+    t = node.type
+    assert isinstance(t, Stack)
+    translate, kernel = node.data
+    em.zero(dest, t.size)
+    if t.limit == 0:
+        return
+    process = process_id(em, translate)
+    got = em.unwind(em.at(dest, 16), process, t.limit, t.mode == "build_id", kernel)
+    with em.when_else(em.builder.icmp_signed("<", got, em.const(0))) as (then, otherwise):
+        with then:
+            em.runtime_error("no_dwarf", node.span)
+        with otherwise:
+            em.put(dest, got, 0)
+            em.put(dest, process, 8)
+            em.put(dest, em.const(em.instance.index, 32), 12)
 
 
 ROWS = (
     VariableDef(
         name="dw_ustack",
         library=True,
-        doc="The user stack, unwound by debug information.  Not built yet.",
+        doc="The user stack of a program without frame pointers, followed by its call frame information (`.eh_frame`)."
+        + _FORMS.format(extra=", `build_id`")
+        + "\n\nThe information of a process is read before its events: of the processes of `-p`, `-c` and `--dwarf-pid`, of "
+        "which there must be one.  Others give an empty stack and a warning.  Libraries that a process loads later are "
+        "found within a second.  A stack that cannot be followed to its end has `<unwind failure>` as its last line.  All "
+        "frames but the first are the addresses of calls, not of what follows them.",
         signatures=("ustack_t dw_ustack", "ustack_t dw_ustack([mode, ][int limit])"),
         params=_PARAMS,
-        type_rule=_dw_type,
-        lower=in_memory(_stack_into),
+        type_rule=_unwound_type,
+        lower=in_memory(_unwound_into),
+        lower_into=_unwound_into,
+        unstable="dw_ustack (DWARF stack unwinding)",
+        needs=("bpf_loop", "get_current_task_btf"),
     ),
     VariableDef(
         name="kstack",
