@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+from pytrace.codegen.imported import Imports
 from pytrace.codegen.module import RDONLY_PROG, location_of
 from pytrace.codegen.object import ObjectFile
 from pytrace.program import LineRow, MapSpec, ProbeSpec, Program, ProgramSpec
@@ -63,6 +64,7 @@ def assemble(module: ModuleBuilder, data: bytes, warnings: Iterable[Message]) ->
     """Everything that is needed to run the script."""
     script = module.script
     found = ObjectFile(data) if script.instances else None
+    imports = Imports(script.objects, found.btf if found else b"")
     programs: list[ProgramSpec] = []
     probes: list[ProbeSpec] = []
     returns = set(sessions(script).values())
@@ -74,8 +76,10 @@ def assemble(module: ModuleBuilder, data: bytes, warnings: Iterable[Message]) ->
         for point in instance.attach_points:
             row = script.registry.key_of(point.provider)
             probes.append(ProbeSpec(row, point.name, len(programs), dict(point.params), location_of(point.span)))
-        programs.append(_program(module, instance, name, found.link(section_name(name))))
-    maps = module.maps(len(programs))
+        linked = found.link(section_name(name))
+        imports.complete(linked)
+        programs.append(_program(module, instance, name, linked))
+    maps = module.maps(len(programs)) + imports.maps
     if found is not None and found.rodata:
         maps += (MapSpec("constants", "array", 4, len(found.rodata), 1, RDONLY_PROG, initial=bytes(found.rodata)),)
     return Program(
@@ -84,7 +88,7 @@ def assemble(module: ModuleBuilder, data: bytes, warnings: Iterable[Message]) ->
         tuple(probes),
         tuple(module.events),
         module.globals(),
-        found.btf if found else b"",
+        imports.btf,
         dict(script.config),
         tuple(warnings),
     )
@@ -103,6 +107,7 @@ def _program(module: ModuleBuilder, instance: typed.Instance, name: str, linked:
         point.attach_to,
         point.module,
         location=location_of(instance.span),
+        core_relocations=tuple(linked.core),
     )
 
 
@@ -112,5 +117,6 @@ def _lines(module: ModuleBuilder, linked: Linked) -> Iterable[LineRow]:
         if row.index > last:  # the kernel wants them strictly ascending
             source = module.debug.sources.get(row.file)
             end = module.debug.ends.get((row.file, row.line, row.column), 0)
-            yield LineRow(row.index, row.line, row.column, source.line(row.line) if source else "", end)
+            text = source.line(row.line) if source else row.text
+            yield LineRow(row.index, row.line, row.column, text, end, row.file if row.text else "")
             last = row.index

@@ -13,6 +13,7 @@ from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen import aggregates, control, conversions, events, maps, memory, places, strings, subprograms
+from pytrace.codegen.imported import symbol_of
 from pytrace.codegen.module import I1, I64, int_type
 from pytrace.diagnostics import InternalError
 from pytrace.sema import typed
@@ -115,6 +116,18 @@ def _call(em: Emitter, expr: typed.Call | typed.Builtin) -> Any:
 
 def _subprogram_call(em: Emitter, expr: typed.SubprogramCall) -> Any:
     return subprograms.call(em, expr, None)
+
+
+def _extern_call(em: Emitter, expr: typed.ExternCall) -> Any:
+    """An imported function: arguments as BPF's C passes them, each extended to a whole register."""
+    em.mark(expr.span)
+    symbol = expr.symbol
+    operands = [em.int64(item) for item in expr.args]
+    function = em.module.kfunc(symbol_of(symbol.object, symbol.name), ir.FunctionType(I64, [I64] * len(operands)))
+    result = em.builder.call(function, operands)
+    if isinstance(symbol.result, types.NoneType):
+        return None
+    return em.extend(result, types.UINT64, int_type(symbol.result).width)
 
 
 # ---------------------------------------------------------------- operators
@@ -258,6 +271,7 @@ def _lowerings() -> dict[type, Callable[[Emitter, Any], Any]]:
         typed.Call: _call,
         typed.Builtin: _call,
         typed.SubprogramCall: _subprogram_call,
+        typed.ExternCall: _extern_call,
         typed.Convert: conversions.scalar,
         typed.ToBool: _to_bool,
         typed.Unary: _unary,

@@ -47,6 +47,8 @@ class Line:
     file: str
     line: int
     column: int
+    text: str = ""
+    """What it says, where it is not a line of the script."""
 
 
 @record(frozen=False)
@@ -57,6 +59,9 @@ class Linked:
     relocations: list[Relocation] = field(default_factory=list)
     functions: list[tuple[int, int]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    externs: list[tuple[int, str]] = field(default_factory=list)
+    """Calls of imported functions: (index, symbol)."""
+    core: list[tuple[int, int, int, int]] = field(default_factory=list)
 
 
 class ObjectFile:
@@ -159,6 +164,8 @@ class ObjectFile:
         elif symbol.section:
             base = self._constants(symbol.section) + symbol.value + addend
             linked.relocations.append(Relocation(index, "data", "constants", base))
+        elif opcode == CALL and symbol.name.startswith("extern:"):
+            linked.externs.append((index, symbol.name))
         elif opcode == CALL:
             pack_into("<B", code, index * 8 + 1, registers & 15 | PSEUDO_KFUNC << 4)
             linked.relocations.append(Relocation(index, "kfunc", symbol.name))

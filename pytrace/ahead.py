@@ -93,7 +93,7 @@ def read(form: int, about: dict[str, Any], payload: bytes) -> tuple[tuple[Any, .
         raise MachineError(
             f"This program was written by pytrace {writer} (form {form}, program format {program}); the pytrace here "
             f"is {__version__} (form {FORM}, program format {FORMAT_VERSION}).",
-            advice=f"install pytrace {writer}, or compile the script '{about.get('script')}' anew with this one's --aot",
+            advice=f"install pytrace {writer}, or compile '{about.get('script')}' anew with this one's --aot",
             exit_status=1,
         )
     from binascii import a2b_base64

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised whenever a record below changes; part of the cache key and of a stored Program."""
 
 UNWIND_PLACES = "unwind_places"
@@ -77,7 +77,8 @@ class MapSpec:
       "aggregate"/"aggregate_slot": the AggregateDef's per-CPU record, the latter behind the uint64 flag;
       "buckets"  keyed hist/lhist/tseries: key is (key bytes padded to 8, uint64 bucket), value the bucket's record;
       "bucket_slots" scalar hist/lhist/tseries: array element: uint64 flag, then the buckets' records;
-      "internal" ring buffer, globals, scratch.
+      "internal" ring buffer, globals, scratch;
+      "imported" maps and data of imported objects, of which only their own functions know more.
     """
 
     name: str
@@ -124,6 +125,8 @@ class LineRow:
     column: int
     text: str
     end: int = 0
+    file: str = ""
+    """Where it stands if not in the script: the source of an imported object."""
 
 
 @record
@@ -147,6 +150,8 @@ class ProgramSpec:
     module: str = ""
     sleepable: bool = False
     location: Location | None = None
+    core_relocations: tuple[tuple[int, int, int, int], ...] = ()
+    """(instruction index, type id, string offset, kind): `struct bpf_core_relo`, which the kernel applies."""
 
 
 @record

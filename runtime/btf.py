@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO = range(1, 14)
 VAR, DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64 = range(14, 20)
-_MODIFIERS = frozenset((TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG, DECL_TAG))
+MODIFIERS = frozenset((TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG, DECL_TAG))
 _TYPES = (TYPEDEF, INT, STRUCT, UNION, ENUM, ENUM64)
 _TAGS = {"struct": (STRUCT,), "union": (UNION,), "enum": (ENUM, ENUM64)}
 _TAIL = {INT: (4, 0), ARRAY: (12, 0), STRUCT: (0, 12), UNION: (0, 12), ENUM: (0, 8), FUNC_PROTO: (0, 8),
@@ -144,6 +144,24 @@ class BtfObject:
                 return type_id, _enum_value(self.data, offset, kind, self.flag(type_id))
         return None
 
+    def named(self, name: str, tag: str = "") -> Type | None:
+        """The type called `name`: with a tag a struct, union or enum, with "" typedefs and basic types first."""
+        kinds = _TAGS.get(tag, ()) if tag else _TYPES
+        for spelling in (name,) if tag else (name, _C_SPELLINGS.get(name, name)):
+            type_id = self.find(spelling, kinds)
+            if type_id is not None:
+                return self.type(type_id)
+        return None
+
+    def enumerator(self, name: str) -> tuple[types.Enum, int] | None:
+        found = self.find_enumerator(name)
+        if found is None:
+            return None
+        enum = self.type(found[0])
+        if not isinstance(enum, types.Enum):  # an enum without a name
+            enum = types.Enum("", enum.size * 8, isinstance(enum, types.Int) and enum.signed)
+        return enum, found[1]
+
     def walk(self) -> Iterator[tuple[int, int, int, int]]:
         """(id, kind, name offset, record offset) of each type, in order.  For listings: 60 ms for vmlinux."""
         at, unpack, data, tails = self._type_at, _HEADER.unpack_from, self.data, _TAIL
@@ -168,7 +186,7 @@ class BtfObject:
 
     def _convert(self, type_id: int) -> Type:
         kind, name, vlen, size, tail = self.record(type_id)
-        if kind in _MODIFIERS:
+        if kind in MODIFIERS:
             return self.type(size)
         if kind == PTR:
             return types.Pointer(self.type(self.skip_tags(size)[0]))
@@ -248,7 +266,7 @@ class BtfObject:
             kind, _, _, target, _ = owner.record(type_id)
             if kind == PTR:
                 return owner.skip_tags(target)[1]
-            if kind not in _MODIFIERS:
+            if kind not in MODIFIERS:
                 break
             type_id = target
         return ""
@@ -359,15 +377,8 @@ class Btf:
         return None
 
     def enumerator(self, name: str) -> tuple[types.Enum, int] | None:
-        for btf in self.objects():
-            found = btf.find_enumerator(name)
-            if found is None:
-                continue
-            enum = btf.type(found[0])
-            if not isinstance(enum, types.Enum):  # an enum without a name
-                enum = types.Enum("", enum.size * 8, isinstance(enum, types.Int) and enum.signed)
-            return enum, found[1]
-        return None
+        answers = (btf.enumerator(name) for btf in self.objects())
+        return next((found for found in answers if found is not None), None)
 
     def find_func_id(self, name: str, module: str = "", kind: int = FUNC) -> tuple[int, str] | None:
         """(BTF id, module) of a function (or of another `kind`), for attaching and calls of kernel functions."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from pytrace.bpfobject import BpfObject
     from pytrace.runtime.btf import Btf
     from pytrace.runtime.elf import ElfFile
     from pytrace.runtime.features import Features
@@ -136,6 +137,26 @@ class Machine:
         from pytrace.runtime.btf_listing import matching_types
 
         return matching_types(self.btf, search, definitions) if self.btf else ()
+
+    def bpf_object(self, path: str, folders: tuple[str, ...]) -> BpfObject:
+        """A compiled object, or one of C source by the machine's clang."""
+        from pytrace.bpfobject import ObjectRefused
+        from pytrace.runtime import bpf_object, clang
+
+        self.note_file(path)
+        try:
+            if not path.endswith(".c"):
+                with open(path, "rb") as file:
+                    return bpf_object.read(file.read(), path)
+            self._note(identity.environment("PATH"))
+            made = clang.compile_source(path, folders, lambda: self.btf)
+            for name in made.files:
+                self.note_file(name)
+            return bpf_object.read(made.data, path, made.notes)
+        except OSError as error:
+            raise ObjectRefused(f"error reading import '{path}': {error.strerror}") from None
+        except bpf_object.ObjectError as error:
+            raise ObjectRefused(f"{path} cannot be imported: {error}") from None
 
     # kernel functions ---------------------------------------------------------
     def function(self, name: str, module: str = "") -> list[Function]:

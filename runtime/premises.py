@@ -1,4 +1,4 @@
-"""What a Program that was compiled ahead (`--aot`) takes for granted, noted when it is compiled and checked when it runs.
+"""What a Program that was compiled ahead (`--aot`) takes for granted: noted by the compiler, checked when it runs.
 
 Place in the pipeline: beside a Session, for such Programs only.  In: the Machine that answered the compiler, and the
 Program; later the notes.  Out: plain tuples; MachineError naming the first that does not hold.  What a newcomer would

@@ -202,7 +202,7 @@ class Session:
                 script_maps[spec.name] = reader
             elif spec.name == "lost":
                 self.losses = Losses(reader)
-            elif spec.kind == "ringbuf":
+            elif spec.kind == "ringbuf" and spec.storage == "internal":
                 self.pump.connect(self.kernel, reader.fd)
                 self._wakeup.watch(reader.fd)
 

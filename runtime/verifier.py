@@ -97,7 +97,7 @@ def _script_line(log: str, spec: ProgramSpec) -> VerifierLine | None:
             row = candidate
     if row is None:
         return None
-    name = spec.location.filename if spec.location else "script"
+    name = row.file or (spec.location.filename if spec.location else "script")
     end = max(row.end, row.column)
     where = f"{row.column}-{end}" if end > row.column else f"{row.column}"
     marker = " " * max(0, row.column - 1) + "~" * max(1, end - row.column)

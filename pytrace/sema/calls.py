@@ -15,6 +15,7 @@ from pytrace.sema import report as phases
 from pytrace.sema.callsite import OutsideProbe, Site
 from pytrace.sema.convert import cast, convert
 from pytrace.sema.elaborator import UNKNOWN, expression, type_name
+from pytrace.sema.externs import extern_call
 from pytrace.sema.joins import is_int, join, kind_name, literal_type, signed
 from pytrace.types import INT64, UINT64, Aggregate, Int, NoneType, Pointer, String
 
@@ -47,6 +48,9 @@ def call(el: Elaborator, node: ast.Call) -> typed.Expr:
     if row is None:
         if node.name in registry.aggregates:  # only what is not assigned to a map comes here, and has been reported
             return el.unknown(node.span)
+        extern = el.inference.externs.symbols.get(node.name)
+        if extern is not None:
+            return extern_call(el, node, extern)
         for arg in node.args:
             if isinstance(arg, ast.Expr):
                 el.expr(arg)
@@ -58,7 +62,8 @@ def call(el: Elaborator, node: ast.Call) -> typed.Expr:
 def unknown_function(el: Elaborator, node: ast.Call) -> None:
     from pytrace.sema.suggest import closest
 
-    names = (*el.inference.registry.functions, *el.inference.registry.aggregates, *el.inference.registry.variables)
+    registry, externs = el.inference.registry, el.inference.externs.symbols
+    names = (*registry.functions, *registry.aggregates, *registry.variables, *externs)
     hint = closest(node.name, names)
     hints = (f"Did you mean '{hint}'?",) if hint else ()
     el.inference.report.once(phases.COLLECT, "call", node.span, f"Unknown function: '{node.name}'", hints)

@@ -31,7 +31,7 @@ def read_definitions(
     files = [os.path.abspath(path) if os.path.exists(path) else path for path in options.include_files]
     includes = [f'#include "{path}"' for path in files]
     text = "\n".join(["", *includes, *(item.text for item in script.c_definitions)]) + "\n"
-    preprocessor = Preprocessor(_directories(options))
+    preprocessor = Preprocessor(_directories(options), target.note_file)
     preprocessor.predefine(["BPFTRACE_HAVE_BTF"] if target.has_btf() else [])
     tokens = list(preprocessor.run(text, UNIT))
     parser = CParser(tokens, target.type_named)

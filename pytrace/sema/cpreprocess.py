@@ -15,7 +15,7 @@ from pytrace.record import field, record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 DEEPEST_INCLUDE = 100
 
@@ -126,6 +126,8 @@ class Preprocessor:
     """One translation unit."""
 
     directories: tuple[str, ...]
+    opened: Callable[[str], None] = lambda path: None
+    """Told each file that is read."""
     macros: dict[str, CMacro] = field(default_factory=dict)
     _once: set[str] = field(default_factory=set)
     _depth: int = 0
@@ -261,6 +263,7 @@ class Preprocessor:
         for directory in (*places, *self.directories):
             path = os.path.join(directory, name)
             if os.path.isfile(path) and name not in BUNDLED:
+                self.opened(path)
                 with open(path, encoding="latin-1") as handle:
                     return path, handle.read()
         return name, BUNDLED.get(name)

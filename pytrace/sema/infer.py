@@ -10,6 +10,7 @@ from __future__ import annotations
 from pytrace.grammar import ast
 from pytrace.sema import access, calls, casts, expressions, introspect, loops, operators, statements, typed
 from pytrace.sema.elaborator import UNKNOWN, Elaborator
+from pytrace.sema.externs import Externs
 from pytrace.sema.joins import changed
 from pytrace.sema.report import CHECK, RESOLVE, Report
 from pytrace.types import INT8, VOID, Space
@@ -47,7 +48,9 @@ class Inference:
         scope: TypeScope,
         diagnostics: Diagnostics,
         scalar: Mapping[str, bool],
+        externs: Externs | None = None,
     ) -> None:
+        self.externs = externs or Externs()
         self.registry = registry
         self.target = target
         self.config = config

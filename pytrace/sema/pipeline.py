@@ -14,6 +14,7 @@ from pytrace.grammar import ast
 from pytrace.sema import attach, config, flow, instances, macros, typed, unstable
 from pytrace.sema.callcheck import CallCheck
 from pytrace.sema.cdefs import CDefinitions
+from pytrace.sema.externs import Externs
 from pytrace.sema.fold import FoldContext, Folder, separate_probes
 from pytrace.sema.imports import with_imports
 from pytrace.sema.infer import Inference, declare_maps, declare_subprograms
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from pytrace.diagnostics import Diagnostics
     from pytrace.registry import Registry
+    from pytrace.sema.externs import ObjectImport
     from pytrace.sema.unit import Options, Unit
     from pytrace.target import Target
 
@@ -68,6 +70,8 @@ class Analysis:
         self.options = options
         self.diagnostics = diagnostics
         self.config: Mapping[str, Any] = {}
+        self.imported: list[ObjectImport] = []
+        self.externs = Externs()
         self.scope = TypeScope(target)
         self.named: Mapping[str, int | str | bool] = {}
 
@@ -75,19 +79,23 @@ class Analysis:
         """All passes, read from top to bottom."""
         self.config = settings if settings is not None else config.settings(script, self.options, self.diagnostics)
         self._stop_on_errors()
-        script = with_imports(script, self.options, self.diagnostics)
+        script = with_imports(script, self.options, self.diagnostics, self.target, self.imported)
         self._stop_on_errors()
         unstable.check(script, self.registry, self.config, self.diagnostics)
         self._stop_on_errors()
-        script = with_imports(script, self.options, self.diagnostics, statements=True)
+        script = with_imports(script, self.options, self.diagnostics, self.target, self.imported, statements=True)
         self._stop_on_errors()
+        if self.imported:
+            self.externs.read(self.imported, self.options, self.target, self.diagnostics)
+            self._stop_on_errors()
         script = flow.check(script, self.registry, self.diagnostics)
         self._stop_on_errors()
         script = macros.expand(script, self.registry, self.diagnostics)
         self._stop_on_errors()
         units = self._units(script)
         self._stop_on_errors()
-        self.scope = TypeScope(self.target, CDefinitions.of(script, self.options, self.target, self.diagnostics))
+        definitions = CDefinitions.of(script, self.options, self.target, self.diagnostics)
+        self.scope = TypeScope(self.target, definitions, self.externs)
         self._stop_on_errors()
         units = self._folded(units)
         self._stop_on_errors()
@@ -191,7 +199,9 @@ class Analysis:
         inference.report.flush(self.diagnostics)
         report_recursion(inference.subprograms.values(), self.diagnostics)
         maps = tuple(m for m in inference.maps.values())
-        return typed.TypedScript(found, maps, tuple(inference.subprograms.values()), dict(self.config), self.registry)
+        subprograms = tuple(inference.subprograms.values())
+        objects = tuple(self.externs.objects)
+        return typed.TypedScript(found, maps, subprograms, dict(self.config), self.registry, objects)
 
     def _inference(self, script: ast.Script, use: MapUse) -> Inference:
         inference = Inference(
@@ -202,6 +212,7 @@ class Analysis:
             scope=self.scope,
             diagnostics=self.diagnostics,
             scalar=use.scalar,
+            externs=self.externs,
         )
         inference.bad_access = use.bad
         inference.named = self.named

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pytrace.bpfobject import BpfObject
     from pytrace.registry import AggregateDef, AttachPoint, FunctionDef, Registry, VariableDef
     from pytrace.source import Span
     from pytrace.types import Type
@@ -61,6 +62,16 @@ class SubprogramSymbol:
     return_type: Type
     span: Span
     body: Block | None = None
+
+
+@record(eq=False)
+class ExternSymbol:
+    """A function of an imported object: `object` is its number in `TypedScript.objects`."""
+
+    name: str
+    params: tuple[tuple[str, Type], ...]
+    result: Type
+    object: int
 
 
 # ---------------------------------------------------------------- expressions
@@ -283,6 +294,14 @@ class SubprogramCall(Expr):
     args: tuple[Expr, ...]
 
 
+@record(eq=False)
+class ExternCall(Expr):
+    """A call of an imported function; arguments and result are scalars."""
+
+    symbol: ExternSymbol
+    args: tuple[Expr, ...]
+
+
 # ---------------------------------------------------------------- statements
 
 
@@ -420,3 +439,5 @@ class TypedScript:
     subprograms: tuple[SubprogramSymbol, ...]
     config: dict[str, Any]
     registry: Registry
+    objects: tuple[BpfObject, ...] = ()
+    """What is imported in compiled form."""

@@ -13,6 +13,7 @@ from pytrace.types import TIMESTAMP, Aggregate, Array, Buffer, Enum, Int, Opaque
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.sema.cdefs import CDefinitions
+    from pytrace.sema.externs import Externs
     from pytrace.target import Target
     from pytrace.types import Type
 
@@ -40,25 +41,30 @@ KEYWORDS: dict[str, Type] = {
 
 
 class TypeScope:
-    """Looks a name up in the script's C definitions, then in BTF."""
+    """Looks a name up in the script's C definitions, then in BTF, then in imported objects."""
 
-    def __init__(self, target: Target, definitions: CDefinitions | None = None) -> None:
+    def __init__(
+        self, target: Target, definitions: CDefinitions | None = None, externs: Externs | None = None
+    ) -> None:
         self.target = target
         self.definitions = definitions
+        self.externs = externs
 
     def named(self, name: str, tag: str = "") -> Type | None:
         if self.definitions is not None:
             found = self.definitions.type_named(name, tag)
             if found is not None:
                 return found
-        return self.target.type_named(name, tag)
+        found = self.target.type_named(name, tag)
+        return self.externs.type_named(name, tag) if found is None and self.externs else found
 
     def enumerator(self, name: str) -> tuple[Enum, int] | None:
         if self.definitions is not None:
             found = self.definitions.enumerator(name)
             if found is not None:
                 return found
-        return self.target.enumerator(name)
+        known = self.target.enumerator(name)
+        return self.externs.enumerator(name) if known is None and self.externs else known
 
     def resolve(self, node: ast.TypeExpr) -> Type | str:
         """The type, or the name in it that is unknown.  `typeof` is the caller's."""

@@ -21,15 +21,17 @@ _NAME_LENGTH = 16  # BPF_OBJ_NAME_LEN, the NUL included
 class ProgramLoad:
     """The arguments of BPF_PROG_LOAD.  `type`, `attach_type`: numbers; `insns` patched; fds 0 = none.
 
-    `log_level` 0 loads without a log; `log_size` in bytes.  `func_info`, `line_info`: packed records of 8 and 16 bytes.
+    `log_level` 0 loads without a log; `log_size` in bytes.  `func_info`, `line_info` and `core_relocations` are packed
+    records of 8, 16 and 16 bytes.
     """
 
     def __init__(
         self, type: int, insns: bytes, name: str = "", license: str = "GPL", attach_type: int = 0, *,
         attach_btf_id: int = 0, attach_btf_fd: int = 0, attach_prog_fd: int = 0, flags: int = 0, btf_fd: int = 0,
         func_info: bytes = b"", line_info: bytes = b"", fd_array: tuple[int, ...] = (), log_level: int = 0,
-        log_size: int = 0,
+        log_size: int = 0, core_relocations: bytes = b"",
     ) -> None:  # fmt: skip
+        self.core_relocations = core_relocations
         self.type = type
         self.insns = insns
         self.name = name
@@ -157,7 +159,7 @@ class BpfCalls:
         license_text = load.license.encode("ascii") + b"\0"
         fds = pack(f"={len(load.fd_array)}i", *load.fd_array)
         pack_into(
-            "=IIQQIIQII16sIIIIQIIQIIIIQ", attr, 0,
+            "=IIQQIIQII16sIIIIQIIQIIIIQQI", attr, 0,
             load.type, len(load.insns) // 8, address_of_bytes(load.insns), address_of_bytes(license_text),
             load.log_level, len(log), address_of(log) if log else 0, 0, load.flags, object_name(load.name), 0,
             load.attach_type, load.btf_fd,
@@ -165,7 +167,9 @@ class BpfCalls:
             len(load.func_info) // 8,
             16 if load.line_info else 0, address_of_bytes(load.line_info) if load.line_info else 0,
             len(load.line_info) // 16,
-            load.attach_btf_id, load.attach_btf_fd or load.attach_prog_fd, 0, address_of_bytes(fds) if fds else 0,
+            load.attach_btf_id, load.attach_btf_fd or load.attach_prog_fd,
+            len(load.core_relocations) // 16, address_of_bytes(fds) if fds else 0,
+            address_of_bytes(load.core_relocations) if load.core_relocations else 0, 16 if load.core_relocations else 0,
         )  # fmt: skip
         try:
             fd = self._bpf(abi.PROG_LOAD, attr)

@@ -13,6 +13,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _SONAMES = ("libbpf.so.1", "libbpf.so.0")
@@ -117,6 +118,13 @@ class Dumper:
     def definition(self, type_id: int) -> str:
         """The definition, and those of the types that it contains, as far as not written before."""
         self._lib.btf_dump__dump_type(self._dump, type_id)
+        return self._take()
+
+    def definitions(self, type_ids: Iterable[int]) -> str:
+        """The definitions of many types, with what they need."""
+        dump = self._lib.btf_dump__dump_type
+        for type_id in type_ids:
+            dump(self._dump, type_id)
         return self._take()
 
     def _take(self) -> str:

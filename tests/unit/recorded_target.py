@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pytrace import types
+from pytrace.bpfobject import BpfObject, ObjectRefused
 from pytrace.runtime import tracefs
 from pytrace.target import ElfSymbol, Function, TracepointFormat, UsdtNote
 from pytrace.types import Enum, Type
@@ -118,6 +119,9 @@ class RecordedTarget:
     def note_file(self, path: str) -> None:
         self.asked.append(path)
 
+    def bpf_object(self, path: str, folders: tuple[str, ...]) -> BpfObject:
+        raise ObjectRefused("nothing compiled is recorded")
+
     # types
     def type_named(self, name: str, tag: str = "") -> Type | None:
         return self.named.get((name, tag))
@@ -184,11 +188,20 @@ class RecordedTarget:
     def kernel_symbol(self, name: str) -> int | None:
         return None
 
+    def has_kernel_variable(self, name: str) -> bool:
+        return name == "runqueues"
+
+    def cgroup_id(self, path: str) -> int | None:
+        return 1 if path == "/sys/fs/cgroup" else None
+
     def feature(self, name: str) -> bool | None:
         return self.features.get(name, False)
 
     def bpf_cpu(self) -> str:
         return "v3"
+
+    def cpu_slots(self) -> int:
+        return 4
 
     # user space
     def resolve_binary(self, pattern: str, pid: int | None, unsafe: bool = False) -> list[str]:

@@ -187,7 +187,7 @@ def _has_effects(node: Any) -> bool:
     """Whether evaluating may change something or leave the probe."""
     from pytrace.sema import typed
 
-    if isinstance(node, (typed.BlockExpr, typed.IncDec, typed.Choose, typed.SubprogramCall)):
+    if isinstance(node, (typed.BlockExpr, typed.IncDec, typed.Choose, typed.SubprogramCall, typed.ExternCall)):
         return True
     if isinstance(node, tuple):
         return any(_has_effects(n) for n in node)
