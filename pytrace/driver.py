@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pytrace.runtime.machine import Machine
     from pytrace.runtime.output.capture import RunResult
 
+    Later = list[Callable[[], None]]
+
 # ---------------------------------------------------------------- what is to be run
 
 
@@ -81,10 +83,10 @@ class Stages:
             sys.stderr.write(f"time: {self._name:<12} {1000 * self.rows[-1][1]:8.2f} ms\n")
 
 
-def obtain(source: Source, options: Options, *, apart: bool = False) -> Program:
+def obtain(source: Source, options: Options, later: Later | None = None) -> Program:
     """The Program of a script, from the compile cache if it is there.  Raises ScriptError, MachineError.
 
-    `apart`: LLVM works in a process of its own (`llvm_process`), as for the command.
+    `later`: what can wait is put there, and LLVM works in a process of its own (`llvm_process`), as for the command.
     """
     from pytrace import cache
     from pytrace.runtime import identity
@@ -97,21 +99,45 @@ def obtain(source: Source, options: Options, *, apart: bool = False) -> Program:
         if found is not None:
             return found
 
+    if later is None or options.wants_stages:
+        machine = _machine(options)
+        program = compile_source(source, options, machine)
+    else:
+        machine, program = _compile_apart(source, options, later)
+
+    def put() -> None:
+        store.put(key, machine.fingerprint(), program)
+
+    if use and later is not None:
+        later.append(put)
+    elif use:
+        put()
+    return program
+
+
+def _machine(options: Options) -> Machine:
+    from pytrace.runtime.machine import Machine
+
+    return Machine.from_options(options)
+
+
+def _compile_apart(source: Source, options: Options, later: Later) -> tuple[Machine, Program]:
     from pytrace.llvm_process import LlvmProcess
 
-    llvm = LlvmProcess() if apart and not options.wants_stages else None
+    llvm = LlvmProcess()  # first of all: it has most to load
+    later.append(llvm.reap)
     try:
-        from pytrace.runtime.machine import Machine
-
-        machine = Machine.from_options(options)
-        emit = None if llvm is None else lambda text, cpu: llvm.emit(text, cpu, meanwhile=_load_runtime)
-        program = compile_source(source, options, machine, emit=emit)
+        machine = _machine(options)
+        emit = lambda text, cpu: llvm.emit(text, cpu, _load_runtime)  # noqa: E731
+        return machine, compile_source(source, options, machine, emit=emit)
     finally:
-        if llvm is not None:
-            llvm.end()
-    if use:
-        store.put(key, machine.fingerprint(), program)
-    return program
+        llvm.end()
+
+
+def _catch_up(later: Later) -> None:
+    """Do what was put off."""
+    while later:
+        later.pop()()
 
 
 def _load_runtime() -> None:
@@ -306,11 +332,15 @@ def main(source: Source, options: Options) -> int:
     """Compile and run as the command does; the exit status."""
     if options.mode == "compiler-bench":
         return compiler_bench(source, options)
-    program = obtain(source, options, apart=True)
-    _print_warnings(program, options)
-    if options.mode == "codegen":
-        return 0
-    return run_program(program, options)
+    later: Later = []
+    try:
+        program = obtain(source, options, later)
+        _print_warnings(program, options)
+        if options.mode == "codegen":
+            return 0
+        return run_program(program, options, lambda: _catch_up(later))
+    finally:
+        _catch_up(later)
 
 
 def write_ahead(source: Source, options: Options) -> int:
@@ -346,14 +376,16 @@ def _print_warnings(program: Program, options: Options) -> None:
         sys.stderr.flush()
 
 
-def run_program(program: Program, options: Options) -> int:
-    """Run a Program with text or JSON output as `options` say; the exit status."""
+def run_program(program: Program, options: Options, once_attached: Callable[[], None] = lambda: None) -> int:
+    """Run a Program with text or JSON output as `options` say; the exit status.  `once_attached`: as for Session."""
     from pytrace.defs import load_row
     from pytrace.runtime.output import open_output
     from pytrace.runtime.session import Session
 
     with open_output(options) as output:
-        session = Session(program, rows=load_row, output=output, options=options, leave_behind=True)
+        session = Session(
+            program, rows=load_row, output=output, options=options, leave_behind=True, once_attached=once_attached
+        )
         return session.run()
 
 

@@ -23,7 +23,7 @@ _KILL = 9
 
 
 class LlvmProcess:
-    """Forked and loading LLVM from the start.  One object at most is asked of it; `end` is always called."""
+    """Forked and loading LLVM from the start.  One object at most is asked of it; `end` and `reap` are always called."""
 
     def __init__(self) -> None:
         reader, self._orders = os.pipe2(os.O_CLOEXEC)
@@ -52,12 +52,17 @@ class LlvmProcess:
         return bytes(found)
 
     def end(self) -> None:
-        """Let go of the process, wherever it is."""
+        """End the process, wherever it is; `reap` waits for it."""
         os.close(self._orders)
         os.close(self._answers)
         if self._pid:
             os.kill(self._pid, _KILL)
+
+    def reap(self) -> None:
+        """Wait for the end: 2 ms, which the kernel needs to take LLVM's memory back."""
+        if self._pid:
             os.waitpid(self._pid, 0)
+            self._pid = 0
 
     def _how_it_ended(self) -> str:
         _, status = os.waitpid(self._pid, 0)

@@ -8,7 +8,6 @@ other in circles), so never walk through pointers when you copy one into a Progr
 
 from __future__ import annotations
 
-from functools import lru_cache
 
 from pytrace.record import field, record, replace
 
@@ -151,9 +150,19 @@ class Array(Type):
         return f"{self.element}[{self.length}]"
 
 
-@lru_cache(maxsize=4096)  # a tuple asks each element for size and alignment: uncached, 2 to the depth of nesting
+_LAYOUTS: dict[tuple[Type, ...], tuple[tuple[int, ...], int, int]] = {}
+"""What `_offsets` has found: a tuple asks each element for size and alignment, without this 2 to the depth of nesting."""
+
+
 def _offsets(types: tuple[Type, ...]) -> tuple[tuple[int, ...], int, int]:
     """Natural-alignment layout of a sequence: (offsets, size, alignment)."""
+    found = _LAYOUTS.get(types)
+    if found is None:
+        found = _LAYOUTS[types] = _laid_out(types)
+    return found
+
+
+def _laid_out(types: tuple[Type, ...]) -> tuple[tuple[int, ...], int, int]:
     at, align, offsets = 0, 1, []
     for t in types:
         at = (at + t.align - 1) // t.align * t.align

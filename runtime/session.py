@@ -62,6 +62,7 @@ class Session:
 
     `handle_signals`: install signal handlers while it runs (only possible in the main thread).  `leave_behind`: the
     process is about to end, so what the kernel takes long to destroy is left to a child that nobody waits for.
+    `once_attached`: called when all probes are attached and the user has been told.
     Implements `registry.Handling` for the rows' handlers and `link.Attacher` for their attach hooks.
     """
 
@@ -75,6 +76,7 @@ class Session:
         kernel: Kernel = kernel,
         handle_signals: bool = True,
         leave_behind: bool = False,
+        once_attached: Callable[[], None] = lambda: None,
     ) -> None:
         self.program = program
         self.options = options
@@ -97,6 +99,7 @@ class Session:
         self._events: list[int] = []
         self._next_look = 0.0
         self._leave_behind = leave_behind
+        self._once_attached = once_attached
 
     # ------------------------------------------------------------ what rows see
     @property
@@ -250,6 +253,7 @@ class Session:
         self.output.flush()
         if "__BPFTRACE_NOTIFY_PROBES_ATTACHED" in os.environ:
             os.write(1, b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n")
+        self._once_attached()
 
     def fire(self, probe: ProbeSpec) -> None:
         """Run the program of a begin, end or signal probe.  Raises KernelError."""
