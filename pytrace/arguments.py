@@ -85,6 +85,10 @@ def _dwarf_pid(inv: Invocation, text: str) -> None:
     inv.dwarf_pid_texts.append(text)
 
 
+def _debuginfo(inv: Invocation, text: str) -> None:
+    inv.options.debuginfo += text + ":"  # the folders of all are searched, in order, as in the reference
+
+
 def _verbose(inv: Invocation, _: str) -> None:
     inv.options.verbose += 1
 
@@ -156,7 +160,7 @@ OPTIONS = (
     OptionDef("clear-cache", "", "", _action("clear-cache")),
     OptionDef("cmd", "c", "CMD", _set("command")),
     OptionDef("debug", "d", "STAGE", _debug),
-    OptionDef("debuginfo", "", "DIR", _set("debuginfo")),
+    OptionDef("debuginfo", "", "DIR", _debuginfo),
     OptionDef("dry-run", "", "", _set("dry_run", True)),
     OptionDef("dwarf-pid", "", "PID", _dwarf_pid),
     OptionDef("emit-elf", "", "FILE", _set("emit_elf")),

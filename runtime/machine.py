@@ -386,6 +386,7 @@ class Machine:
             if found.section(".symtab") is None:
                 debug = elf.debug_file(found, self._debuginfo)
                 if debug is not None:
+                    self._note(identity.file(debug.path))
                     yield debug
 
     def elf_loadable(self, path: str) -> bool:
