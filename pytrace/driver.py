@@ -128,8 +128,9 @@ def _compile_apart(source: Source, options: Options, later: Later) -> tuple[Mach
     later.append(llvm.reap)
     try:
         machine = _machine(options)
-        emit = lambda text, cpu: llvm.emit(text, cpu, _load_runtime)  # noqa: E731
-        return machine, compile_source(source, options, machine, emit=emit)
+        return machine, compile_source(
+            source, options, machine, emit=lambda text, cpu: llvm.emit(text, cpu, _load_runtime)
+        )
     finally:
         llvm.end()
 

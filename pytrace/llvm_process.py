@@ -1,6 +1,6 @@
 """LLVM in a process of its own.
 
-Place in the pipeline: between driver and `codegen.backend`, for the command.  In: IR text.  Out: the bytes of the object.
+Place in the pipeline: between driver and `codegen.backend`, for the command.  In: IR text.  Out: the object's bytes.
 Why: LLVM takes longer to load than a script to be analysed, and the other core does it meanwhile; its 70 MiB need not
 stay with a trace that runs for hours; and whatever LLVM ends a process for ends that process only.  What a newcomer
 would get wrong: the process is forked before anything of the compiler is imported, and it needs nothing but the text:
@@ -23,7 +23,7 @@ _KILL = 9
 
 
 class LlvmProcess:
-    """Forked and loading LLVM from the start.  One object at most is asked of it; `end` and `reap` are always called."""
+    """Forked and loading LLVM from the start.  It is asked for one object at most; `end` and `reap` are due always."""
 
     def __init__(self) -> None:
         reader, self._orders = os.pipe2(os.O_CLOEXEC)

@@ -76,17 +76,14 @@ class Target(Protocol):
     @property
     def is_momentary(self) -> bool:
         """Whether an answer depended on what runs at the moment."""
-        ...
 
     def note_file(self, path: str) -> None:
         """A file or folder that the compiler itself has read or looked for, so that its identity is part of the
         fingerprint."""
-        ...
 
     # types
     def type_named(self, name: str, tag: str = "") -> Type | None:
         """`task_struct` with tag "struct", `pid_t` with "", from BTF."""
-        ...
 
     def enumerator(self, name: str) -> tuple[Enum, int] | None: ...
 
@@ -94,40 +91,31 @@ class Target(Protocol):
 
     def types_matching(self, search: str, definitions: bool) -> Iterable[tuple[str, str]]:
         """(module, `struct X` or its definition in C) of the BTF types that match `struct X*`, sorted."""
-        ...
 
     def bpf_object(self, path: str, folders: tuple[str, ...]) -> BpfObject:
         """The BPF object in a file, or of a C source compiled with `folders` to search.  Raises ObjectRefused."""
-        ...
 
     # kernel functions and events
     def function(self, name: str, module: str = "") -> list[Function]:
         """The BTF functions of that name, in `module` or in all."""
-        ...
 
     def function_declarations(self, name: str, module: str = "") -> list[Function]:
         """As `function`, with the types of parameters and result in C, for listings."""
-        ...
 
     def functions(self) -> Iterable[tuple[str, str]]:
         """(module, name) of every traceable function (available_filter_functions, --traceable-functions)."""
-        ...
 
     def traceable_modules(self, name: str) -> list[str]:
         """The modules ("vmlinux" too) in which a function of that name can be traced, sorted."""
-        ...
 
     def bpf_programs(self) -> Iterable[tuple[int, str]]:
         """(id, name) of the loaded BPF programs that have BTF, subprograms included."""
-        ...
 
     def traceable_problem(self) -> str:
         """The warning to print when that list cannot be read, "" if it can."""
-        ...
 
     def btf_functions(self) -> Iterable[tuple[str, str]]:
         """(module, name) of every function of BTF."""
-        ...
 
     def kfunc_allowed(self, name: str, program_type: str) -> bool: ...
 
@@ -137,60 +125,47 @@ class Target(Protocol):
 
     def tracepoint(self, category: str, event: str) -> TracepointFormat | None:
         """Its record, all types looked up."""
-        ...
 
     def tracepoint_id(self, category: str, event: str) -> int | None:
         """The number that perf_event_open(2) knows it by; None where there is no such event."""
-        ...
 
     def raw_tracepoints(self) -> Iterable[tuple[str, str]]:
         """(module, name)."""
-        ...
 
     def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
         """Its parameters, the leading `void *__data` left out."""
-        ...
 
     def iterators(self) -> Iterable[str]: ...
 
     def kernel_symbol(self, name: str) -> int | None:
         """The address of a kernel symbol."""
-        ...
 
     def has_kernel_variable(self, name: str) -> bool:
         """Whether BTF has a variable of that name (it has the per-CPU ones)."""
-        ...
 
     def cgroup_id(self, path: str) -> int | None:
         """The id of the cgroup (version 2) at a path."""
-        ...
 
     def feature(self, name: str) -> bool | None:
         """A kernel feature: kprobe_multi, kprobe_session, uprobe_multi, bpf_loop, get_func_ip, map_lookup_percpu_elem,
         get_tai_ns, dpath, iter, cpu_v4 … None: could not tell."""
-        ...
 
     def bpf_cpu(self) -> str:
         """LLVM's name of the BPF instruction set to generate."""
-        ...
 
     # user space
     def resolve_binary(self, pattern: str, pid: int | None, unsafe: bool = False) -> list[str]:
         """Paths of the executables and libraries that a uprobe/usdt target means: path, PATH, glob (spec 03 §4).
         `unsafe`: any file that exists."""
-        ...
 
     def library(self, name: str, pid: int | None) -> str | None:
         """The path of `libc`, `libssl.so.3` in the dynamic linker's cache (or mapped by `pid`)."""
-        ...
 
     def executable_of(self, pid: int) -> str | None:
         """What `pid` runs, as a path that opens from here."""
-        ...
 
     def mapped_files(self, pid: int | None) -> list[str]:
         """The executable mappings' files of a process, or of all."""
-        ...
 
     def elf_functions(self, path: str) -> list[ElfSymbol]: ...
 
@@ -198,49 +173,38 @@ class Target(Protocol):
 
     def elf_symbol_at(self, path: str, address: int) -> ElfSymbol | None:
         """The function that contains a virtual address."""
-        ...
 
     def probed_file(self, path: str) -> tuple[str, int]:
         """(file, offset in it) behind a path: `archive!/member` lies in its archive, other paths are files at 0."""
-        ...
 
     def elf_offset(self, path: str, address: int) -> int | None:
         """The file offset of a virtual address, None outside every executable segment."""
-        ...
 
     def elf_loadable(self, path: str) -> bool:
         """Whether it is an ELF file that can be read."""
-        ...
 
     def instruction_boundary(self, path: str, symbol: ElfSymbol, offset: int) -> bool | None:
         """Whether an instruction begins `offset` bytes into a function; None: could not tell."""
-        ...
 
     def demangle(self, name: str) -> str:
         """The C++ name of a mangled one, "" if it is none."""
-        ...
 
     def usdt_notes(self, path: str) -> list[UsdtNote]: ...
 
     def has_dwarf(self, path: str) -> bool:
         """Whether there is debug information for a program, looking at its sections only."""
-        ...
 
     def dwarf_function(self, path: str, name: str) -> Function | None:
         """Parameters and types from debug information, None without it."""
-        ...
 
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         """`int x` for each parameter of a function; None without debug information."""
-        ...
 
     def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
         """The address of a source line; a text that says why there is none; None without debug information."""
-        ...
 
     def fingerprint(self) -> tuple[str, ...]:
         """Identities of everything asked so far: kernel build id, formats, files (path, size, mtime)."""
-        ...
 
 
 __all__ = ["ElfSymbol", "Function", "Struct", "Target", "TracepointFormat", "UsdtNote"]

@@ -8,7 +8,6 @@ other in circles), so never walk through pointers when you copy one into a Progr
 
 from __future__ import annotations
 
-
 from pytrace.record import field, record, replace
 
 TYPE_CHECKING = False
@@ -151,7 +150,7 @@ class Array(Type):
 
 
 _LAYOUTS: dict[tuple[Type, ...], tuple[tuple[int, ...], int, int]] = {}
-"""What `_offsets` has found: a tuple asks each element for size and alignment, without this 2 to the depth of nesting."""
+"""What `_offsets` found: a tuple asks each element for size and alignment, without this 2 to the depth of nesting."""
 
 
 def _offsets(types: tuple[Type, ...]) -> tuple[tuple[int, ...], int, int]:

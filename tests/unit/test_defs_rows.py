@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from pytrace import reference
-from pytrace.defs import load_registry, load_row
+from pytrace.defs import build_index, index, load_registry, load_row
 from pytrace.defs.functions import meta, unsafe
 from pytrace.defs.name_tables import ERRORS, SIGNALS, SYSCALLS
 from pytrace.defs.registers import OFFSETS
-from pytrace.registry import FunctionDef, VariableDef
+from pytrace.registry import Def, FunctionDef, Registry, VariableDef
 
 REGISTRY = load_registry()
 ROWS = [*REGISTRY.functions.values(), *REGISTRY.variables.values()]
@@ -48,6 +49,38 @@ def test_a_row_says_what_it_is_and_what_becomes_of_it(row: FunctionDef | Variabl
 def test_a_row_is_found_by_its_key() -> None:
     for row in ROWS:
         assert load_row(REGISTRY.key_of(row)).name == row.name
+
+
+def test_the_index_is_current() -> None:
+    """Its sizes are those of the rows' modules: without that, rows are found all the same, but slower."""
+    assert Path(index.__file__).read_text() == build_index.build(), "run: python -m pytrace.defs.build_index"
+
+
+def test_a_name_loads_its_module_only() -> None:
+    read: list[str] = []
+
+    def rows(module: str) -> tuple[Def, ...]:
+        read.append(module)
+        return import_module(f"pytrace.defs.{module}").ROWS  # type: ignore[no-any-return]
+
+    registry = Registry(rows, tuple(index.SIZES))
+    registry.expect(index.NAMES)
+    assert registry.function("no_such_function") is None
+    assert registry.probe("nowhere") is None
+    assert "nowhere" not in registry.maps
+    assert read == []
+    assert registry.function("__builtin_strlen") is REGISTRY.functions["strlen"]
+    assert registry.probe("T") is REGISTRY.probes["tracepoint"]
+    assert read == [index.NAMES["functions"]["strlen"], index.NAMES["probes"]["tracepoint"]]
+    assert list(registry.functions) == list(REGISTRY.functions)
+    assert set(read) == set(index.SIZES)
+
+
+def test_without_an_index_all_rows_are_there() -> None:
+    registry = Registry(lambda module: import_module(f"pytrace.defs.{module}").ROWS, tuple(index.SIZES))
+    registry.load_all()
+    assert list(registry.probes) == list(REGISTRY.probes)
+    assert registry.probe("kfunc") is REGISTRY.probe("fentry")
 
 
 def test_the_reference_page_is_made_from_the_rows() -> None:
