@@ -118,5 +118,5 @@ def _lines(module: ModuleBuilder, linked: Linked) -> Iterable[LineRow]:
             source = module.debug.sources.get(row.file)
             end = module.debug.ends.get((row.file, row.line, row.column), 0)
             text = source.line(row.line) if source else row.text
-            yield LineRow(row.index, row.line, row.column, text, end, row.file if row.text else "")
+            yield LineRow(row.index, row.line, row.column, text, end, "" if source else row.file)
             last = row.index

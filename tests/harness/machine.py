@@ -148,6 +148,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "block": lambda: _path(TRACING / "events" / "block"),
     "ring_buffer": lambda: _in_btf("bpf_ringbuf_output"),
     "bcc": _bcc,
+    "clang": lambda: _command("clang"),
     "gcc": lambda: _command("gcc"),
     "bpftool": lambda: _command("bpftool"),
     "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",
