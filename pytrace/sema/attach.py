@@ -14,6 +14,7 @@ from functools import partial
 from pytrace.diagnostics import Context, UsageError
 from pytrace.record import field, record
 from pytrace.registry import AttachSite
+from pytrace.sema.params import not_given
 from pytrace.wildcard import has_wildcard, matcher
 
 TYPE_CHECKING = False
@@ -51,9 +52,10 @@ class AttachTextError(ValueError):
 _MOST_REPLACEMENTS = 100
 
 
-def split(text: str, positional: Sequence[str] = ()) -> list[str]:
+def split(text: str, positional: Sequence[str] = (), all_given: bool = False) -> list[str]:
     """The parts of an attach point (spec 03 §1): `:` separates, `@` does and stays as a part of its own, `"…"` quotes,
-    `$N` is replaced by positional parameter N (and read again, so it may bring separators).  Raises AttachTextError."""
+    `$N` is replaced by positional parameter N (and read again, so it may bring separators).  Raises AttachTextError; with
+    `all_given` also for a parameter that there is not."""
     parts, part, quoted, at, replaced = [], "", False, 0, 0
     while at < len(text):
         c = text[at]
@@ -71,7 +73,7 @@ def split(text: str, positional: Sequence[str] = ()) -> list[str]:
             if c == "@":
                 parts.append("@")
         elif c == "$":
-            value, at = _positional(text, at, positional)
+            value, at = _positional(text, at, positional, all_given)
             replaced += 1
             if replaced > _MOST_REPLACEMENTS:
                 raise AttachTextError("positional parameters refer to each other without end")
@@ -82,7 +84,7 @@ def split(text: str, positional: Sequence[str] = ()) -> list[str]:
     return parts
 
 
-def _positional(text: str, at: int, positional: Sequence[str]) -> tuple[str, int]:
+def _positional(text: str, at: int, positional: Sequence[str], all_given: bool) -> tuple[str, int]:
     """(value, offset behind the number) of the parameter whose number begins at `at`."""
     end = at
     while end < len(text) and text[end] in "0123456789" and not (end == at and text[end] == "0"):
@@ -95,6 +97,8 @@ def _positional(text: str, at: int, positional: Sequence[str]) -> tuple[str, int
             )
         raise AttachTextError("positional parameter is not valid: invalid integer: ")
     number = int(text[at:end])
+    if all_given and number > len(positional):
+        raise AttachTextError(not_given(number))
     return (positional[number - 1] if number <= len(positional) else ""), end
 
 
@@ -182,7 +186,7 @@ class Reading:
         later: list[tuple[Span, list[str]]] = []
         for point in points:
             try:
-                parts = split(point.text, self.options.positional)
+                parts = split(point.text, self.options.positional, self.options.target.ahead)
             except AttachTextError as problem:
                 self.diagnostics.error(str(problem), point.span)
                 continue

@@ -14,6 +14,7 @@ from pytrace.record import record, replace
 from pytrace.registry import FunctionDef
 from pytrace.sema import literals
 from pytrace.sema.literals import FoldError
+from pytrace.sema.params import GIVE_IT, not_given
 from pytrace.sema.walk import descendants, map_children, operation_span
 from pytrace.source import Span
 
@@ -116,15 +117,8 @@ class Folder:
 
     # literals -----------------------------------------------------------
     def _pos_param(self, node: ast.PosParam) -> ast.Expr:
-        text = self._text(node.number)
-        if not text and self.context.target.ahead:
-            self.context.diagnostics.error(
-                f"Positional parameter ${node.number} has no value: parameters are fixed when a script is compiled "
-                "ahead",
-                node.span,
-                hints=("give it behind the script: pytrace --aot FILE SCRIPT VALUE",),
-            )
-        elif not text:
+        text = self._text(node)
+        if not text:
             message = f"Positional parameter ${node.number} is empty or not provided. "
             self.context.diagnostics.warning(message, node.span)
             return ast.Integer(0, span=node.span)
@@ -135,9 +129,13 @@ class Folder:
             return ast.String(text, span=node.span)
         return ast.Integer(-value if text.startswith("-") else value, text.startswith("-"), span=node.span)
 
-    def _text(self, number: int) -> str:
+    def _text(self, node: ast.PosParam) -> str:
         given = self.context.options.positional
-        return given[number - 1] if number <= len(given) else ""
+        if node.number <= len(given):
+            return given[node.number - 1]
+        if self.context.target.ahead:
+            self.context.diagnostics.error(not_given(node.number), node.span, hints=(GIVE_IT,))
+        return ""
 
     def _param_count(self, node: ast.ParamCount) -> ast.Expr:
         return ast.Integer(len(self.context.options.positional), span=node.span)
@@ -361,7 +359,7 @@ class Folder:
 
     def _as_text(self, node: Any) -> Any:
         if isinstance(node, ast.PosParam):
-            return ast.String(self._text(node.number), span=node.span)
+            return ast.String(self._text(node), span=node.span)
         if isinstance(node, ast.Binary) and node.op == "+" and isinstance(node.left, ast.PosParam):
             return replace(node, left=self._as_text(node.left))
         return node

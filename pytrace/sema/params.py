@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 Value = int | str | bool
 
+GIVE_IT = "give it behind the script: pytrace --aot FILE SCRIPT VALUE"
+
+
+def not_given(number: int) -> str:
+    """Why a script that is compiled ahead may not leave a positional parameter open."""
+    return f"Positional parameter ${number} has no value: parameters are fixed when a script is compiled ahead"
+
+
 @record(frozen=False)
 class Declared:
     """One option of the script."""

@@ -55,7 +55,8 @@ def test_calls_in_every_form(run: Runner) -> None:
 
 def test_data_and_maps_live_as_long_as_the_run(run: Runner) -> None:
     script = """import "imported.bpf.o";
-    begin { print(bump(2)); print(bump(1)); nothing(4); nothing(1); print(noted()); print((seen(7), seen(7), seen(8))); }
+    begin { print(bump(2)); print(bump(1)); nothing(4); nothing(1); print(noted());
+      print((seen(7), seen(7), seen(8))); }
     end { print(bump(0)); print(seen(7)); }"""
     assert shown(run(script)) == "42\n43\n5\n(1, 2, 1)\n43\n3\n"
 
