@@ -126,6 +126,9 @@ class Target(Protocol):
     def tracepoint(self, category: str, event: str) -> TracepointFormat | None:
         """Its record, all types looked up."""
 
+    def tracepoint_declarations(self, category: str, event: str) -> list[str]:
+        """Its own fields in C, as the kernel writes them."""
+
     def tracepoint_id(self, category: str, event: str) -> int | None:
         """The number that perf_event_open(2) knows it by; None where there is no such event."""
 
@@ -135,7 +138,8 @@ class Target(Protocol):
     def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
         """Its parameters, the leading `void *__data` left out."""
 
-    def iterators(self) -> Iterable[str]: ...
+    def iterators(self) -> Iterable[str]:
+        """Those that the kernel has types for."""
 
     def kernel_symbol(self, name: str) -> int | None:
         """The address of a kernel symbol."""

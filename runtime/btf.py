@@ -392,17 +392,6 @@ class Btf:
         found = (btf.function(name, declarations) for btf in self.objects(module))
         return [f for f in found if f is not None]
 
-    def iterator_names(self) -> list[str]:
-        """What iterators there are: each has a `struct bpf_iter__NAME` (6.3 added __safe_trusted twins)."""
-        found = set()
-        for btf in self.objects():
-            for _, kind, name, _ in btf.walk():
-                if kind == STRUCT:
-                    text = btf.string(name)
-                    if text.startswith("bpf_iter__") and not text.endswith("__safe_trusted"):
-                        found.add(text[10:])
-        return sorted(found)
-
     def function_names(self, module: str = "") -> Iterator[tuple[str, str]]:
         """(module, name) of every function."""
         for btf in self.objects(module):

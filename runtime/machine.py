@@ -251,16 +251,15 @@ class Machine:
             self._format_paths[tracefs.format_path(category, event)] = None
         return text
 
+    def tracepoint_declarations(self, category: str, event: str) -> list[str]:
+        text = self._format_text(category, event)
+        return tracefs.field_declarations(text) if text else []
+
     def raw_tracepoints(self) -> Iterable[tuple[str, str]]:
-        if self.btf is None:
-            return []
+        from pytrace.runtime.btf_strings import names_with
+
         self._note_modules()
-        found: dict[tuple[str, str], None] = {}
-        for module, name in self.btf.function_names():
-            for prefix in _RAW_TRACEPOINT_PREFIXES:
-                if name.startswith(prefix):
-                    found[module, name[len(prefix) :]] = None
-        return list(found)
+        return list(dict.fromkeys(row for prefix in _RAW_TRACEPOINT_PREFIXES for row in names_with(prefix)))
 
     def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
         key = (name, module)
@@ -279,10 +278,11 @@ class Machine:
         return None
 
     def iterators(self) -> Iterable[str]:
-        if self.btf is None:
-            return []
+        """Each has a `struct bpf_iter__NAME` (6.3 added __safe_trusted twins)."""
+        from pytrace.runtime.btf_strings import names_with
+
         self._note_modules()
-        return self.btf.iterator_names()
+        return sorted({name for _, name in names_with("bpf_iter__") if not name.endswith("__safe_trusted")})
 
     def kernel_symbol(self, name: str) -> int | None:
         """Through /proc/kallsyms (50 ms the first time)."""

@@ -171,6 +171,9 @@ class RecordedTarget:
         self.asked.append(f"{category}:{event}")
         return tracefs.parse_format(category, event, text, self.type_named) if text else None
 
+    def tracepoint_declarations(self, category: str, event: str) -> list[str]:
+        return tracefs.field_declarations(self.formats.get((category, event), ""))
+
     def tracepoint_id(self, category: str, event: str) -> int | None:
         text = self.formats.get((category, event))
         return tracefs.format_id(text) if text else None

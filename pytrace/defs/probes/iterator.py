@@ -69,7 +69,7 @@ def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
 def _listing(target: Any, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
     matches = matcher(":".join(parts) or "*")
     for name in target.iterators():
-        if matches(name) and target.feature(f"iter:{name}") is True:
+        if matches(name):
             yield f"iter:{name}", _parameters(target, name) if verbose else []
 
 

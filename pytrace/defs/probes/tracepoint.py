@@ -106,11 +106,7 @@ def _listing(target: Target, parts: list[str], verbose: bool) -> Iterator[tuple[
         if not matches(name):
             continue
         category, _, event = name.partition(":")
-        lines = []
-        if verbose:
-            found = target.tracepoint(category, event)
-            lines = [f.declaration for f in found.fields] if found else []
-        yield f"tracepoint:{name}", lines
+        yield f"tracepoint:{name}", target.tracepoint_declarations(category, event) if verbose else []
 
 
 def _lower_arg(em: Lowering, read: typed.ArgRead, dest: Any) -> Any:
