@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import pack
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -181,7 +181,7 @@ def test_reading_is_fast_enough(name: str, most_ns: int) -> None:
     )
     ring.data[: len(block)] = block
     ring.producer[:] = pack("=Q", len(block))
-    start = perf_counter()
+    start = process_time()
     count = sum(len(run.records()) for run in ring.ring.fetch())
     assert count == 20_000
-    assert (perf_counter() - start) / count * 1e9 < most_ns
+    assert (process_time() - start) / count * 1e9 < most_ns
