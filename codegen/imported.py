@@ -101,7 +101,7 @@ class Imports:
             _point(linked, index, PSEUDO_FUNC if callback else PSEUDO_CALL, starts[target])
             if callback:
                 linked.relocations.append(Relocation(index, "func", item.name))
-        elif item.kind == "extern":
+        elif item.kind == "kfunc":
             (registers,) = unpack_from("<B", linked.code, index * 8 + 1)
             pack_into("<B", linked.code, index * 8 + 1, registers & 15 | PSEUDO_KFUNC << 4)
             linked.relocations.append(Relocation(index, "kfunc", item.name))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class ObjectRelocation:
     """Instruction `index` refers to something.
 
-    `kind`: function (a call) and callback (the address) of function `name`; extern (a call of what the object does not
-    define); map; data (byte `addend` of section `name`); ksym (a kernel variable).
+    `kind`: function (a call) and callback (the address) of function `name`; extern (a call of what another import must
+    define); kfunc (a call of the kernel's); map; data (byte `addend` of section `name`); ksym (a kernel variable).
     """
 
     index: int

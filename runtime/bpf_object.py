@@ -250,7 +250,8 @@ class _Reader:
     def _reference(self, index: int, opcode: int, symbol: _Symbol, value: int, function: str) -> ObjectRelocation:
         if not symbol.section:
             if opcode == abi.CALL:
-                return ObjectRelocation(index, "extern", symbol.name)
+                of_kernel = symbol.name in self._in_section(".ksyms")
+                return ObjectRelocation(index, "kfunc" if of_kernel else "extern", symbol.name)
             if symbol.name in self._in_section(".ksyms"):
                 return ObjectRelocation(index, "ksym", symbol.name)
             what = "the kernel's configuration" if symbol.name in self._in_section(".kconfig") else "no part of it"

@@ -46,18 +46,30 @@ class Externs:
         self, imports: Iterable[ObjectImport], options: Options, target: Target, diagnostics: Diagnostics
     ) -> None:
         """Compile or read each; what cannot be imported is reported at the import."""
+        read = []
         for item in imports:
             try:
                 found = target.bpf_object(item.path, options.include_dirs)
             except ObjectRefused as problem:
                 diagnostics.error(problem.message, item.node.span, hints=problem.hints)
                 continue
+            read.append((item, found))
             if found.notes:
                 diagnostics.warning("found external warnings", item.node.span, hints=(found.notes,))
             if found.programs:
                 names = ", ".join(found.programs)
                 diagnostics.warning(f"programs of imported objects are not attached: {names}", item.node.span)
             self._enter(found, item.node, diagnostics)
+        for item, found in read:
+            self._check_calls(item.node, found, diagnostics)
+
+    def _check_calls(self, node: ast.Node, found: BpfObject, diagnostics: Diagnostics) -> None:
+        """Report calls of what nobody defines."""
+        for function in found.functions.values():
+            for call in function.relocations:
+                if call.kind == "extern" and call.name not in self.symbols:
+                    text = f"Function `{function.name}` of {found.path} calls `{call.name}`, which no import defines"
+                    diagnostics.error(text, node.span)
 
     def _enter(self, found: BpfObject, node: ast.Node, diagnostics: Diagnostics) -> None:
         number = len(self.objects)
