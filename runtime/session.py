@@ -215,7 +215,10 @@ class Session:
         return (*self.options.dwarf_pids, *(() if pid is None else (pid,)))
 
     def _raise_limits(self) -> None:
-        advice = "couldn't set RLIMIT_{} for pytrace. If your program is not loading, you can try {} to fix the problem"
+        advice = (
+            "couldn't set RLIMIT_{} for pytrace (the capability CAP_SYS_RESOURCE is needed). If your program is not "
+            "loading, you can try {} to fix the problem"
+        )
         try:
             self.kernel.raise_memlock()
         except OSError as error:

@@ -278,7 +278,7 @@ class Reading:
             if points:
                 result.append(ExpandedProbe(probe.probe, tuple(points)))
             elif _error_count(self.diagnostics) == errors:
-                self._no_attach_points(probe.span)
+                self._no_attach_points(probe.span, self._hints(probe))
         return [] if _error_count(self.diagnostics) else self._sessions(self._filtered(result))
 
     def _sessions(self, probes: list[ExpandedProbe]) -> list[ExpandedProbe]:
@@ -334,12 +334,18 @@ class Reading:
                 hints=("You can increase the limit through the BPFTRACE_MAX_BPF_PROGS environment variable.",),
             )
 
-    def _no_attach_points(self, span: Span) -> None:
+    def _hints(self, probe: ProbePatterns) -> tuple[str, ...]:
+        """What the rows say about why nothing matched, each sentence once."""
+        texts = [p.provider.hint(site, p) for site, p in probe.patterns if p.provider.hint is not None]
+        return tuple(dict.fromkeys(filter(None, texts)))
+
+    def _no_attach_points(self, span: Span, hints: tuple[str, ...]) -> None:
         if self.missing == "error":
             self.diagnostics.error(
                 "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to "
                 "'warn'.",
                 span,
+                hints=hints,
             )
         elif self.missing == "warn":
             self.diagnostics.warning(

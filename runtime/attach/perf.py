@@ -65,9 +65,11 @@ def attach_perf_event(
     kernel = session.kernel
     event = PerfEvent(kind, config, period=period, frequency=frequency, inherit=pid is not None and pid > 0)
     where = list(cpus) if cpus is not None else kernel.online_cpus()
+    none = "this machine has no such hardware counter, as most virtual machines; profile:hz:99 or software events may do"
     advice = {
-        errno.ENOENT: "this machine has no such counter (virtual machines often have none)",
-        errno.ENODEV: "this machine has no such counter (virtual machines often have none)",
+        errno.ENOENT: none,
+        errno.ENODEV: none,
+        errno.EOPNOTSUPP: none,
         errno.EINVAL: "the rate may be beyond kernel.perf_event_max_sample_rate",
         errno.ESRCH: f"there is no process {pid}",
     }

@@ -28,9 +28,8 @@ def _source(kernel: Kernel, name: str) -> tuple[int, int]:
     try:
         kind = int(kernel.read_text(f"{_SOURCES}{name}/type"))
     except OSError:
-        raise MachineError(
-            f"This kernel has no {name}s.", advice=f"a kernel with CONFIG_{name.upper()}_EVENTS (Linux 4.17) is needed"
-        ) from None
+        advice = f"CONFIG_{name.upper()}_EVENTS is off; a tracepoint may do: -l 'tracepoint:*'"
+        raise MachineError(f"This kernel has no {name}s.", advice=advice) from None
     try:
         bit = int(kernel.read_text(f"{_SOURCES}{name}/format/retprobe").strip().removeprefix("config:"))
     except (OSError, ValueError):

@@ -62,7 +62,8 @@ class IterLink(Link):
     def store(self) -> str:
         """Pin it; the path.  Raises KernelError."""
         path = self.pin if self.pin.startswith("/") else _BPF_FS + self.pin
-        advice = {errno.EEXIST: f"{path} exists", errno.ENOENT: "is a bpf file system mounted there?"}
+        outside = f"{path} must be in a bpf file system (mount -t bpf bpf /sys/fs/bpf), in a folder that exists"
+        advice = {errno.EEXIST: f"{path} exists", errno.ENOENT: outside, errno.EPERM: outside, errno.EINVAL: outside}
         try:
             self._kernel.pin(self.links[0], path)
         except OSError as error:
@@ -70,9 +71,15 @@ class IterLink(Link):
         return path
 
 
-def attach_iter(session: Attacher, prog_fd: int, pin: str = "") -> IterLink:
+_TREES = ("cgroup",)
+"""Iterators that walk a tree and must be told in which order."""
+
+
+def attach_iter(session: Attacher, prog_fd: int, pin: str = "", iterator: str = "") -> IterLink:
     """Attach an iterator, restricted to the traced process if there is one."""
+    kernel, advice = session.kernel, {errno.EBADF: "this iterator needs a map, and a script cannot name one"}
     try:
-        return IterLink(session.kernel, session.kernel.link_iter(prog_fd, session.target_pid), pin)
+        link = kernel.link_iter(prog_fd, session.target_pid, parents_first=iterator in _TREES)
+        return IterLink(kernel, link, pin)
     except OSError as error:
-        raise refused("Failed to attach the iterator", error) from None
+        raise refused("Failed to attach the iterator", error, advice) from None

@@ -94,6 +94,7 @@ SLEEPABLE = 1 << 4
 TEST_RUN_ON_CPU = 1 << 0
 MULTI_RETURN = 1 << 0  # BPF_F_KPROBE_MULTI_RETURN, BPF_F_UPROBE_MULTI_RETURN
 ANY, NOEXIST, EXIST = 0, 1, 2  # of map updates
+CGROUP_ITER_DESCENDANTS_PRE = 2  # enum bpf_cgroup_iter_order
 
 # instructions
 LD_IMM64 = 0x18

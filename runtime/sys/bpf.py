@@ -228,9 +228,14 @@ class BpfCalls:
         )  # fmt: skip
         return self.link_create(prog_fd, 0, abi.ATTACH_TYPES["trace_uprobe_multi"], extra)
 
-    def link_iter(self, prog_fd: int, pid: int | None = None) -> int:
-        """A link to an iterator, restricted to one process if `pid` is given (union bpf_iter_link_info)."""
+    def link_iter(self, prog_fd: int, pid: int | None = None, *, parents_first: bool = False) -> int:
+        """A link to an iterator, restricted to one process if `pid` is given (union bpf_iter_link_info).
+
+        `parents_first`: for one that walks a tree, all of it in this order.
+        """
         info = pack("=III4x", 0, pid, 0) if pid else b""
+        if parents_first:
+            info = pack("=IIQ", abi.CGROUP_ITER_DESCENDANTS_PRE, 0, 0)
         extra = pack("=QI", address_of_bytes(info) if info else 0, len(info))
         return self.link_create(prog_fd, 0, abi.ATTACH_TYPES["trace_iter"], extra)
 

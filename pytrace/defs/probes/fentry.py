@@ -158,7 +158,7 @@ def _hint(site: AttachSite, pattern: Pattern) -> str:
         return "This kernel has no BTF (CONFIG_DEBUG_INFO_BTF is off), which fentry and fexit need."
     if site.target.feature("fentry") is False:
         return "This kernel does not allow fentry and fexit; a tracepoint may do: -l 'tracepoint:*'"
-    if pattern.target == "bpf" or site.target.traceable_problem():
+    if pattern.target == "bpf" or site.target.traceable_problem() or has_wildcard(pattern.function):
         return ""
     name = closest(pattern.function, {f for _, f in site.target.functions()})
     return did_you_mean(f"{pattern.provider.name}:{name}" if name else "")

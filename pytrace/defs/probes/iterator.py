@@ -60,10 +60,19 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     ]
 
 
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    """What the kernel lacks."""
+    if not site.target.has_btf():
+        return "This kernel has no BTF (CONFIG_DEBUG_INFO_BTF is off), which iterators need."
+    if site.target.feature("iter") is False:
+        return "This kernel does not allow BPF iterators; a tracepoint may do: -l 'tracepoint:*'"
+    return ""
+
+
 def _attach(session: Any, probe: ProbeSpec, program: int) -> Any:
     from pytrace.runtime.attach.tracing import attach_iter
 
-    return attach_iter(session, program, probe.params["pin"])
+    return attach_iter(session, program, probe.params["pin"], probe.params["iterator"])
 
 
 def _listing(target: Any, parts: list[str], verbose: bool) -> Iterator[tuple[str, list[str]]]:
@@ -95,6 +104,7 @@ ITER = ProbeDef(
     parse=_parse,
     check=_check,
     expand=_expand,
+    hint=_hint,
     listing=_listing,
     attach=_attach,
     phase="iter",

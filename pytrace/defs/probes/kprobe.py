@@ -152,6 +152,8 @@ def _hint(site: AttachSite, pattern: Pattern) -> str:
         return "This kernel has no kprobes (CONFIG_KPROBES is off); a tracepoint may do: -l 'tracepoint:*'"
     if site.target.traceable_problem():
         return "With --unsafe it is tried without the list of traceable functions."
+    if has_wildcard(pattern.function):
+        return ""
     name = closest(pattern.function, {f for _, f in site.target.functions()})
     return did_you_mean(f"{pattern.provider.name}:{name}" if name else "")
 

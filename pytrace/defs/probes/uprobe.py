@@ -296,6 +296,8 @@ def _hint(site: AttachSite, pattern: Pattern) -> str:
     functions = site.target.elf_functions(pattern.target)
     if not functions:
         return f"{pattern.target} has no function symbols, it may be stripped: try an address, or install debug symbols"
+    if has_wildcard(pattern.function):
+        return ""
     name = closest(pattern.function, {s.name for s in functions})
     return did_you_mean(f"{pattern.provider.name}:{pattern.target}:{name}" if name else "")
 
