@@ -164,14 +164,27 @@ class _Walk:
         em, b = self.em, self.em.builder
         count = self.get(_COUNT)
         with em.when(b.icmp_unsigned("<", count, em.const(self.limit))):
-            offset = em.builder.shl(count, em.const(self.stride))
-            frame = em.aligned(em.at(self.frames, offset), 8)
+            frame = self.frame(count)
             if self.stride == 5:
                 em.put(frame, I32(_BY_ADDRESS))
-                em.put(frame, address, 24)
-            else:
-                em.put(frame, address)
+            em.put(frame, address, self.address_at)
             self.set(_COUNT, em.builder.add(count, em.const(1)))
+
+    @property
+    def address_at(self) -> int:
+        return 24 if self.stride == 5 else 0
+
+    def frame(self, number: Any) -> Any:
+        """`ptr` to a frame; the number must have been compared with the limit."""
+        return self.em.aligned(self.em.at(self.frames, self.em.builder.shl(number, self.em.const(self.stride))), 8)
+
+    def correct_last(self) -> None:
+        """Nothing called from the last frame: what a signal's handler returns to begins at the return address."""
+        em = self.em
+        before = em.builder.sub(self.get(_COUNT), em.const(2))  # not the first frame: that is where the program is
+        with em.when(em.builder.icmp_unsigned("<", before, em.const(self.limit - 1))):
+            address = em.builder.add(self.get(INSTRUCTION), em.const(1))
+            em.put(self.frame(before), address, (1 << self.stride) + self.address_at)
 
     def fail_if(self, condition: Any) -> None:
         """Leave the walk with a frame that says so."""
@@ -187,8 +200,9 @@ class _Walk:
         em = self.em
         rule = self.rule()
         flags = em.load(em.aligned(rule, 2), types.UINT16, 2)
-        b = em.builder
-        self.stop_if(b.icmp_unsigned("!=", b.and_(flags, flags.type(unwinding.LAST_FRAME)), flags.type(0)))
+        self.stop_if(self.has(flags, unwinding.LAST_FRAME))
+        with em.when(self.has(flags, unwinding.INTERRUPTED)):
+            self.correct_last()
         steps = em.extend(em.load(rule, types.UINT16), types.UINT16, 32)
         self.loop("apply", steps, self.apply, current=rule)
         b = em.builder
@@ -202,11 +216,14 @@ class _Walk:
         address = self.get(INSTRUCTION)
         self.stop_if(em.builder.icmp_unsigned("==", address, em.const(0)))
         # A return address lies behind the call, perhaps in another function; not where a signal interrupted.
-        b = em.builder
-        interrupted = b.icmp_unsigned("!=", b.and_(flags, flags.type(unwinding.INTERRUPTED)), flags.type(0))
-        address = b.select(interrupted, address, b.sub(address, em.const(1)))
+        call = em.builder.sub(address, em.const(1))
+        address = em.builder.select(self.has(flags, unwinding.INTERRUPTED), address, call)
         self.set(INSTRUCTION, address)
         self.append(address)
+
+    def has(self, flags: Any, flag: int) -> Any:
+        b = self.em.builder
+        return b.icmp_unsigned("!=", b.and_(flags, flags.type(flag)), flags.type(0))
 
     def rule(self) -> Any:
         """`ptr` to the rule for the instruction pointer."""
@@ -298,7 +315,7 @@ class _Walk:
         em = self.em
         self.stop_if(em.builder.icmp_unsigned(">=", number, self.get(_COUNT)))
         self.stop_if(em.builder.icmp_unsigned(">=", number, em.const(self.limit)))
-        frame = em.aligned(em.at(self.frames, em.builder.shl(number, em.const(5))), 8)
+        frame = self.frame(number)
         address = em.load(frame, types.UINT64, 24)
         place = self.place(address)
         self.stop_if(em.is_null(place))

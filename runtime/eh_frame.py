@@ -86,7 +86,7 @@ def functions(elf: ElfFile) -> Iterator[Function]:
                     cie = known[start] = _cie(data, start)
                 yield _function(data, at + 4, end, cie, section.address)
             at = end
-    except (error, IndexError) as problem:
+    except (error, IndexError, ValueError) as problem:
         raise UnwindError(f"damaged .eh_frame: {problem}") from None
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytrace.runtime.child import Child
     from pytrace.runtime.sys import Kernel
 
-_PERIOD = 1.0
+_PERIOD = 0.5
 _KEY, _PLACE = Struct(unwinding.PLACE_KEY), Struct(unwinding.PLACE)
 _VDSO = "[vdso]"
 

@@ -8,7 +8,7 @@ would get wrong: tables count in offsets of the file, not in addresses, because 
 from __future__ import annotations
 
 from array import array
-from struct import Struct, pack
+from struct import Struct, error, pack
 
 from pytrace.runtime import eh_frame
 from pytrace.runtime.eh_frame import EXPRESSION, OFFSET, REGISTER, SAME, UNDEFINED, Cfa, Row, Rule
@@ -32,6 +32,7 @@ _HEAD, _STEP = Struct(RULE_HEAD), Struct(STEP)
 Step = tuple[int, int, int, int]
 """(slot to set, slot it is made from, 1 to read memory there, offset)"""
 _LIMIT = 1 << 31
+_MOST_OFFSET = (1 << 32) - 2
 
 
 class _Unsupported(Exception):
@@ -60,7 +61,7 @@ class _Rules:
         if found is None:
             try:
                 data = packed(cfa, rules, cie)
-            except _Unsupported:
+            except (_Unsupported, IndexError, error):
                 data = bytes(RULE_SIZE)
             found = self._known[key] = self.numbers.setdefault(data, len(self.numbers))
         return found
@@ -74,7 +75,8 @@ def table(elf: ElfFile) -> Table:
     ends: list[int] = []
     for function in eh_frame.functions(elf):
         offset = elf.offset_of(function.start)
-        if not offset or function.end <= function.start:
+        inside = function.start < function.end and elf.offset_of(function.end - 1)
+        if not offset or not inside or inside > _MOST_OFFSET:
             continue
         key = id(function.cie), function.code
         relative = seen.get(key)

@@ -18,7 +18,7 @@ from pytrace.runtime.maps import MapReader
 from pytrace.runtime.sys import Kernel, ProgramLoad, abi
 from pytrace.runtime.sys.bpf import object_name
 from pytrace.runtime.sys.process import cpu_list
-from pytrace.runtime.verifier import cause_of
+from pytrace.runtime.verifier import cause_of, explain
 
 RET = pack("=BBhi", 0xB7, 0, 0, 0) + pack("=BBhi", 0x95, 0, 0, 0)
 
@@ -48,8 +48,9 @@ class FakeKernel(Kernel):
         return self._next
 
     def map_create(
-        self, kind: int, key_size: int, value_size: int, max_entries: int, flags: int = 0, name: str = ""
-    ) -> int:
+        self, kind: int, key_size: int, value_size: int, max_entries: int, flags: int = 0, name: str = "",
+        inner: int = 0,
+    ) -> int:  # fmt: skip
         return self._new("map", kind, max_entries, name)
 
     def map_update(self, fd: int, key: bytes, value: bytes, flags: int = abi.ANY) -> None:
@@ -180,6 +181,24 @@ def test_a_refusal_closes_everything_and_explains() -> None:
 def test_known_refusals_have_their_own_words(log: str, message: str) -> None:
     with pytest.raises(VerifierError, match=message):
         load(made(ProgramSpec("bad", "kprobe", "", RET, ())), FakeKernel({"bad": log}), {})
+
+
+def test_a_symbol_that_the_kernel_does_not_know_is_shown_where_it_is_used() -> None:
+    log = "ldimm64 failed to find the address for kernel symbol 'that'.\nprocessed 0 insns\n"
+    rows = (LineRow(0, 1, 1, "one"), LineRow(1, 2, 1, "two"), LineRow(3, 3, 1, "three"))
+    use = Relocation(1, "ksym", "that")
+    spec = ProgramSpec("bad", "kprobe", "", RET, (use,), line_info=rows)
+    with pytest.raises(VerifierError) as caught:
+        raise explain(FakeKernel({"bad": log}), spec, ProgramLoad(2, RET, "bad", "GPL", 0), OSError(2, ""), 4096)
+    assert caught.value.line is not None and caught.value.line.excerpt.startswith("two\n")
+
+
+def test_sizes_past_32_bits_are_refused() -> None:
+    with pytest.raises(KernelError, match="Failed to create map '@x': Argument list too long"):
+        load(made(maps=(MapSpec("@x", "hash", 8, 8, 1 << 32),)), FakeKernel(), {})
+    with pytest.raises(KernelError) as caught:
+        load(made(maps=(MapSpec("ring", "ringbuf", 0, 0, 0),), perf_rb_pages=1 << 31), FakeKernel(), {})
+    assert caught.value.advice == "lower perf_rb_pages"
 
 
 def test_a_refusal_without_a_log_is_the_kernels() -> None:
