@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 LEVEL = 2
+LARGE = 1 << 18
+"""Characters of a module's text from which on the order of instructions is left as it is."""
 
 
 @cache
@@ -69,7 +71,17 @@ def with_layout(text: str, cpu: str) -> str:
 
 def emit(text: str, cpu: str) -> bytes:
     """The ELF object of a module's text, optimised.  Raises InternalError with LLVM's complaint."""
-    return emit_object(optimise(parsed(with_layout(text, cpu)), cpu), cpu)
+    module = optimise(parsed(with_layout(text, cpu)), cpu)
+    if len(text) < LARGE:
+        return emit_object(module, cpu)
+    import llvmlite.binding as llvm
+
+    # The target's own scheduler takes time with the square of a block's length: minutes for 50,000 assignments.
+    llvm.set_option("pytrace", "-pre-RA-sched=source")
+    try:
+        return emit_object(module, cpu)
+    finally:
+        llvm.set_option("pytrace", "-pre-RA-sched=default")
 
 
 def parsed(text: str) -> Any:

@@ -16,14 +16,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType  # the standard one
-    from typing import Any
+    from typing import Any, Protocol
 
-    from pytrace.program import Location, Program
+    from pytrace.program import Layout, Location, Program
     from pytrace.registry import Def
     from pytrace.runtime.mappings import Mappings
     from pytrace.runtime.output.maps import MapContents, MapReader
+    from pytrace.runtime.output.printf import Formatter
     from pytrace.runtime.output.render import Renderer
     from pytrace.types import Type
+
+    class Batch(Protocol):
+        """Records of one event to output bytes: of many, of each of many, of one."""
+
+        def __call__(self, records: list[bytes]) -> bytes: ...
+        def each(self, records: list[bytes]) -> list[bytes]: ...
+        def one(self, data: bytes | memoryview) -> bytes: ...
+
 
 _FULL = 1 << 16
 """Bytes that `-B full` collects before it writes."""
@@ -35,6 +44,14 @@ class Output:
     """Base of all outputs.  `batches`: rows may hand over finished bytes of many records at once (`bind_batch`)."""
 
     batches = False
+
+    def printf_batch(self, formatter: Formatter) -> Batch:
+        """What turns records of a printf() into output bytes; only where `batches`, as the next."""
+        raise NotImplementedError
+
+    def value_batch(self, layout: Layout) -> Batch:
+        """What turns records of a print() with one value into output bytes."""
+        raise NotImplementedError
 
     def __init__(
         self,

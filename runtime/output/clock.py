@@ -32,14 +32,48 @@ def wall_clock(nanoseconds: int, clock: str) -> int:
     return nanoseconds + boot_offset() if clock == "boot" else nanoseconds
 
 
-def format_timestamp(nanoseconds: int, clock: str, form: str) -> str:
-    """A reading of `clock` in local time; "(?)" for the epoch itself and for what strftime(3) cannot say."""
-    seconds, rest = divmod(wall_clock(nanoseconds, clock), 10**9)
+_FRACTIONS = (("f", 6), ("k", 9), ("l", 3))
+"""Letters for parts of a second, and their digits."""
+_MARK = "\1"
+_MOST_SECONDS = 256
+
+
+class Calendar:
+    """Readings of one clock in one format.  The text of a second is made once: events come many in a second."""
+
+    def __init__(self, form: str, clock: str) -> None:
+        self._form, self._clock = form, clock
+        self._seconds: dict[int, str] = {}
+        self._marked = form
+        for letter, _ in _FRACTIONS:
+            self._marked = self._marked.replace("%" + letter, _MARK + letter)
+        self._plain = "%%" not in form and _MARK not in form  # else `%%f` and the like: character by character
+        self._marks = [(_MARK + letter, digits) for letter, digits in _FRACTIONS if "%" + letter in form]
+
+    def text(self, nanoseconds: int) -> str:
+        """In local time; "(?)" for the epoch itself and for what strftime(3) cannot say."""
+        seconds, rest = divmod(wall_clock(nanoseconds, self._clock), 10**9)
+        if not self._plain:
+            return _local(_with_fractions(self._form, rest), seconds)
+        found = self._seconds.get(seconds)
+        if found is None:
+            if len(self._seconds) >= _MOST_SECONDS:
+                self._seconds.clear()
+            found = self._seconds[seconds] = _local(self._marked, seconds)
+        for mark, digits in self._marks:
+            found = found.replace(mark, f"{rest // 10 ** (9 - digits):0{digits}d}")
+        return found
+
+
+def _with_fractions(form: str, rest: int) -> str:
+    for letter, digits in _FRACTIONS:
+        form = form.replace("%" + letter, f"{rest // 10 ** (9 - digits):0{digits}d}")
+    return form
+
+
+def _local(form: str, seconds: int) -> str:
     if not seconds:
         return "(?)"
-    if "%" in form:
-        for letter, digits in (("f", 6), ("k", 9), ("l", 3)):
-            form = form.replace("%" + letter, f"{rest // 10 ** (9 - digits):0{digits}d}")
     try:
         return format_local(form, seconds) or "(?)"
     except (OverflowError, ValueError, OSError):

@@ -12,14 +12,15 @@ from pytrace.runtime.output.base import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
-    from pytrace.program import Location
+    from pytrace.program import Layout, Location
     from pytrace.runtime.output.maps import MapContents
+    from pytrace.runtime.output.printf import Formatter
     from pytrace.types import Type
 
-    Plain = Callable[[Any], Any]
+    Encoder = Callable[[Any], str]
 
 
 _ESCAPES = {i: f"\\u{i:04x}" for i in range(32)} | {
@@ -27,23 +28,42 @@ _ESCAPES = {i: f"\\u{i:04x}" for i in range(32)} | {
 }  # fmt: skip
 
 
+_EXACT = 1 << 53
+"""Integers up to here are doubles without loss."""
+
+
 class Compact(dict[str, object]):
     """An object that is written without spaces."""
 
 
+class Encoded(str):
+    """JSON already."""
+
+
 def quote(text: str) -> str:
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return '"' + text.translate(_ESCAPES) + '"'
 
 
+def integer(value: int) -> str:
+    """A number, as a string when a double cannot hold it."""
+    if -_EXACT <= value <= _EXACT or int(float(value)) == value:
+        return int.__repr__(value)
+    return f'"{int.__repr__(value)}"'
+
+
 def encode(value: Any) -> str:
-    """`value` of None, bool, int, str, list, tuple, dict, Compact or Pairs as JSON."""
+    """`value` of None, bool, int, str, Encoded, list, tuple, dict, Compact or Pairs as JSON."""
     match value:
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
         case int():
-            return str(int(value)) if int(float(value)) == value else f'"{int(value)}"'
+            return integer(value)
+        case Encoded():
+            return value
         case str():
             return quote(value)
         case Compact():
@@ -58,18 +78,20 @@ def encode(value: Any) -> str:
 
 
 class Pairs(list[tuple[str, object]]):
-    """An object whose names may repeat (unions, anonymous members)."""
+    """An object whose names may repeat: different keys of a map can read alike."""
 
 
 class JsonOutput(Output):
     """Everything on the output stream but what user-space handlers complain about, which stays text on stderr."""
 
+    batches = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._plain: dict[Type, Plain] = {}
+        self._encoders: dict[Type, Encoder] = {}
 
     def line(self, kind: str, data: Any) -> None:
-        self._put(f'"type": {quote(kind)}, "data": {encode(data)}')
+        self.write(_line(kind, encode(data)).encode("latin-1"))
 
     def _put(self, inside: str) -> None:
         self.write(f"{{{inside}}}\n".encode("latin-1"))
@@ -84,7 +106,31 @@ class JsonOutput(Output):
         self.line("printf", text.decode("latin-1"))
 
     def value(self, t: Type, data: bytes | memoryview) -> None:
-        self.line("value", self.plain(t)(values.decoder(t)(data)))
+        self.line("value", Encoded(self.encoder(t)(values.decoder(t)(data))))
+
+    def printf_batch(self, formatter: Formatter) -> Lines:
+        def lines(records: list[bytes]) -> list[str]:
+            return [_line("printf", quote(text.decode("latin-1"))) for text in formatter.each(records)]
+
+        between = _ESCAPES | {0: '"}\n{"type": "printf", "data": "'}
+
+        def many(records: list[bytes]) -> bytes:
+            texts = formatter.each(records)
+            joined = b"\0".join(texts)
+            if joined.count(b"\0") != len(texts) - 1:  # a text itself has NUL bytes, from %c
+                return "".join(lines(records)).encode("latin-1")
+            return _line("printf", f'"{joined.decode("latin-1").translate(between)}"').encode("latin-1")
+
+        return Lines(lines, many)
+
+    def value_batch(self, layout: Layout) -> Lines:
+        (field,) = layout.fields
+        encoder, decode, at = self.encoder(field.type), values.decoder(field.type), field.offset
+
+        def lines(records: list[bytes]) -> list[str]:
+            return [_line("value", encoder(decode(record[at:]))) for record in records]
+
+        return Lines(lines)
 
     def map(self, contents: MapContents) -> None:
         if contents.is_empty:
@@ -99,7 +145,7 @@ class JsonOutput(Output):
     def _element(self, contents: MapContents, value: Any) -> Any:
         if contents.row is not None:
             return contents.row.to_json(contents.value_type, value, contents.div)
-        return self.plain(contents.value_type)(contents.divided(value))
+        return Encoded(self.encoder(contents.value_type)(contents.divided(value)))
 
     def time(self, text: str) -> None:
         self.line("time", text)
@@ -141,36 +187,63 @@ class JsonOutput(Output):
 
     # -------------------------------------------------------- values
 
-    def plain(self, t: Type) -> Plain:
-        """`plain(value)`: a decoded value as what `encode` takes."""
-        found = self._plain.get(t)
+    def encoder(self, t: Type) -> Encoder:
+        """`encoder(value)`: the JSON of a decoded value."""
+        found = self._encoders.get(t)
         if found is None:
-            found = self._plain[t] = self._compile(t)
+            found = self._encoders[t] = self._compile(t)
         return found
 
-    def _compile(self, t: Type) -> Plain:
+    def _compile(self, t: Type) -> Encoder:
         match t:
-            case types.Int() | types.Bool() | types.Pointer() | types.Enum():
-                return lambda v: v
+            case types.Bool():
+                return lambda v: "true" if v else "false"
+            case types.Int() | types.Pointer() | types.Enum():
+                return integer
             case types.Buffer():
-                return lambda v: [(b ^ 0x80) - 0x80 for b in v]
+                return lambda v: "[" + ",".join([str((b ^ 0x80) - 0x80) for b in v]) + "]"
             case types.Array():
-                element = self.plain(t.element)
-                return lambda v: [element(e) for e in v]
+                element = self.encoder(t.element)
+                return lambda v: "[" + ",".join([element(e) for e in v]) + "]"
             case types.Tuple():
-                elements = [self.plain(e) for e in t.elements]
-                return lambda v: [p(e) for p, e in zip(elements, v, strict=True)]
+                elements = [self.encoder(e) for e in t.elements]
+                return lambda v: "[" + ",".join([f(e) for f, e in zip(elements, v, strict=True)]) + "]"
             case types.Record():
-                return _pairs([self.plain(e) for e in t.elements])
+                return _object(t.names, [self.encoder(e) for e in t.elements])
             case types.Struct():
-                return _pairs([self.plain(f.type) for f in values.members(t)])
+                members = values.members(t)
+                return _object([f.name for f in members], [self.encoder(f.type) for f in members])
             case types.NoneType() | types.VoidType():
-                return lambda v: None
-        return self.renderer.form(t)
+                return lambda v: "null"
+        form = self.renderer.form(t)
+        return lambda v: quote(form(v))
 
 
-def _pairs(members: list[Plain]) -> Plain:
-    return lambda v: Pairs((name, p(e)) for p, (name, e) in zip(members, v, strict=True))
+class Lines:
+    """The lines of many records of one event.  `lines(records)` gives them with their ends, `many` all at once."""
+
+    def __init__(
+        self, lines: Callable[[list[bytes]], list[str]], many: Callable[[list[bytes]], bytes] | None = None
+    ) -> None:
+        self._lines, self._many = lines, many
+
+    def __call__(self, records: list[bytes]) -> bytes:
+        return self._many(records) if self._many else "".join(self._lines(records)).encode("latin-1")
+
+    def one(self, data: bytes | memoryview) -> bytes:
+        return self._lines([bytes(data)])[0].encode("latin-1")
+
+    def each(self, records: list[bytes]) -> list[bytes]:
+        return [line.encode("latin-1") for line in self._lines(records)]
+
+
+def _line(kind: str, data: str) -> str:
+    return f'{{"type": "{kind}", "data": {data}}}\n'
+
+
+def _object(names: Iterable[str], encoders: list[Encoder]) -> Encoder:
+    members = [(f"{quote(name)}: ", f) for name, f in zip(names, encoders, strict=True)]
+    return lambda v: "{" + ", ".join([n + f(e) for (n, f), (_, e) in zip(members, v, strict=True)]) + "}"
 
 
 def map_key(text: str) -> str:

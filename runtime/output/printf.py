@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pytrace.program import Layout, LayoutField
+    from pytrace.program import Layout
     from pytrace.runtime.output.render import Renderer
     from pytrace.types import Type
 
@@ -42,22 +42,31 @@ class Spec:
     length: str
 
 
+SHOWN = Spec("s", False, False, False, False, 0, "")
+"""The print() form."""
+
+
 class Formatter:
     """The compiled form of one format over one record layout (offsets count from the record's start, id included)."""
 
     def __init__(self, literals: tuple[str, ...], specs: tuple[Spec, ...], layout: Layout, renderer: Renderer) -> None:
         template, form, end = [_escape(literals[0])], "<", 0
         self._converts: list[tuple[int, Convert]] = []
-        for i, (spec, field, literal) in enumerate(zip(specs, layout.fields, literals[1:], strict=True)):
-            code, piece, convert = _column(spec, field, renderer)
-            form += f"{field.offset - end}x{code}"
-            end = field.offset + field.type.size
-            template += [piece, _escape(literal)]
-            if convert is not None:
-                self._converts.append((i, convert))
+        columns = 0
+        for spec, field, literal in zip(specs, layout.fields, literals[1:], strict=True):
+            for text, column in _pieces(spec, field.type, field.offset, renderer):
+                template.append(text)
+                if column is None:
+                    continue
+                form += f"{column.offset - end}x{column.code}"
+                end = column.offset + column.size
+                if column.convert is not None:
+                    self._converts.append((columns, column.convert))
+                columns += 1
+            template.append(_escape(literal))
         self._size = max(layout.size, end)
         self._record = Struct(f"{form}{self._size - end}x")
-        self._columns = len(specs)
+        self._columns = columns
         self._template = b"".join(template)
         self._repeated = self._template * _CHUNK
         self._apart = self._template + b"\0"
@@ -113,10 +122,53 @@ def _escape(literal: str) -> bytes:
 # ---------------------------------------------------------------- one conversion
 
 
-def _column(spec: Spec, field: LayoutField, renderer: Renderer) -> tuple[str, bytes, Convert | None]:
-    """(struct code of the field, its piece of the template, what turns the unpacked value into bytes if that is
+class Column:
+    """A value in the record: `size` bytes at `offset`, by `struct`'s `code`; `convert` makes bytes of what that gives,
+    if that is needed."""
+
+    __slots__ = ("code", "convert", "offset", "size")
+
+    def __init__(self, offset: int, size: int, code: str, convert: Convert | None) -> None:
+        self.offset = offset
+        self.size = size
+        self.code = code
+        self.convert = convert
+
+
+_MOST_PIECES = 64
+"""Of one argument; a template is repeated for each record of a batch."""
+
+
+def _pieces(spec: Spec, t: Type, offset: int, renderer: Renderer) -> list[tuple[bytes, Column | None]]:
+    """The template's pieces for one argument, each with its column, or fixed.  Tuples and records are taken apart, so
+    that a batch of them is one `%` as well."""
+    members = [] if spec.width else _members(t)
+    if members:
+        found: list[tuple[bytes, Column | None]] = []
+        for text, member, at in members:
+            found.append((_escape(text), None))
+            found += _pieces(spec, member, offset + at, renderer)
+        found.append((b" }" if isinstance(t, types.Record) else b")", None))
+        if len(found) <= _MOST_PIECES:
+            return found
+    code, piece, convert = _column(spec, t, renderer)
+    return [(piece, Column(offset, t.size, code, convert))]
+
+
+def _members(t: Type) -> list[tuple[str, Type, int]]:
+    """(text in front, type, offset) of the members of a tuple or record."""
+    if isinstance(t, types.Record):
+        texts = [f"{', ' if n else '{ '}.{name} = " for n, name in enumerate(t.names)]
+    elif isinstance(t, types.Tuple):
+        texts = [", " if n else "(" for n in range(len(t.elements))]
+    else:
+        return []
+    return list(zip(texts, t.elements, t.offsets, strict=True))
+
+
+def _column(spec: Spec, t: Type, renderer: Renderer) -> tuple[str, bytes, Convert | None]:
+    """(struct code of a value, its piece of the template, what turns the unpacked value into bytes if that is
     needed)."""
-    t = field.type
     if isinstance(t, types.Int) and (spec.conversion in _INTEGERS or spec.conversion == "s"):
         return (values.scalar_code(t), *_integer(spec, t))
     match spec.conversion:
@@ -153,6 +205,8 @@ def _shown(spec: Spec, t: Type, renderer: Renderer) -> tuple[str, bytes, Convert
         piece = b"%s" if spec.zero else f"%{'-' if spec.left else ''}{width}s".encode()
         cut = _string(t.capacity, str(renderer.config.get("str_trunc_trailer", "..")).encode("latin-1"))
         return f"{t.capacity}s", piece, _padded(spec, cut) if spec.zero else cut
+    if isinstance(t, types.Pointer) and not spec.width:
+        return values.scalar_code(t), b"0x%x", None
     form = renderer.form(t, spec.plus)
     code = values.scalar_code(t)
     if code:

@@ -134,11 +134,15 @@ class Renderer:
         return tuple(self._events[number - 1].data) if 0 < number <= len(self._events) else otherwise
 
     def _timestamp(self) -> Form:
-        from pytrace.runtime.output.clock import format_timestamp
+        from pytrace.runtime.output.clock import Calendar
+
+        calendars: dict[int, Calendar] = {}
 
         def text(v: values.Timestamp) -> str:
-            form, clock = self._source(v.source, ("%H:%M:%S", "boot"))
-            return format_timestamp(v.nanoseconds, clock, form)
+            calendar = calendars.get(v.source)
+            if calendar is None:
+                calendar = calendars[v.source] = Calendar(*self._source(v.source, ("%H:%M:%S", "boot")))
+            return calendar.text(v.nanoseconds)
 
         return text
 

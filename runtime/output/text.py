@@ -11,8 +11,9 @@ from pytrace.runtime.output.base import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pytrace.program import Location
+    from pytrace.program import Layout, Location
     from pytrace.runtime.output.maps import MapContents
+    from pytrace.runtime.output.printf import Formatter
     from pytrace.types import Type
 
 
@@ -25,6 +26,14 @@ class TextOutput(Output):
 
     def printf(self, text: bytes) -> None:
         self.write(text)
+
+    def printf_batch(self, formatter: Formatter) -> Formatter:
+        return formatter
+
+    def value_batch(self, layout: Layout) -> Formatter:
+        from pytrace.runtime.output.printf import SHOWN, Formatter
+
+        return Formatter(("", "\n"), (SHOWN,), layout, self.renderer)
 
     def value(self, t: Type, data: bytes | memoryview) -> None:
         self.write((self.renderer.text(t, data) + "\n").encode("latin-1"))

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from pytrace.defs.functions._format import check_format, emit_record, emit_values
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.runtime.output.printf import Formatter, Spec
+from pytrace.runtime.output.printf import SHOWN, Formatter, Spec
 from pytrace.types import NONE, Aggregate, ContextStruct, Pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from pytrace.facets import CallSite, Handling, Lowering
     from pytrace.program import EventSpec
     from pytrace.registry import Handler
+    from pytrace.runtime.output.base import Batch
     from pytrace.sema import typed
     from pytrace.types import Type
 
 _FORMAT = (Param("fmt", Kind.FORMAT), Param("args", Kind.ANY, optional=True, variadic=True))
 _MOST_ARGUMENTS = 127
-_SHOWN = Spec("s", False, False, False, False, 0, "")
 
 
 def _format_rule(site: CallSite) -> Type:
@@ -38,8 +37,9 @@ def _formatter(rt: Handling, event: EventSpec) -> Formatter:
     return Formatter(literals, tuple(Spec(*plain) for plain in specs), event.layout, rt.output.renderer)
 
 
-def _batch(rt: Handling, event: EventSpec) -> Callable[[list[bytes]], bytes]:
-    return _formatter(rt, event)
+def _batch(rt: Handling, event: EventSpec) -> Batch:
+    batch: Batch = rt.output.printf_batch(_formatter(rt, event))
+    return batch
 
 
 # ---------------------------------------------------------------- printf
@@ -187,11 +187,7 @@ def _lower_print(em: Lowering, call: typed.Call) -> None:
         em.map(first.map)  # it must exist even if nothing else touches it
         em.emit(key, [], ("@" + first.map.name, top, div), call.span, lambda record, layout: None)
     else:
-        emit_values(em, key, (), (first,), (_SHOWN,), call.span)
-
-
-def _line_formatter(rt: Handling, event: EventSpec) -> Formatter:
-    return Formatter(("", "\n"), (_SHOWN,), event.layout, rt.output.renderer)
+        emit_values(em, key, (), (first,), (SHOWN,), call.span)
 
 
 def _bind_print(rt: Handling, event: EventSpec) -> Handler:
@@ -200,15 +196,16 @@ def _bind_print(rt: Handling, event: EventSpec) -> Handler:
         reader, print_map = rt.maps[name], rt.output.print_map
         return lambda data: print_map(reader, top, div)
     if rt.output.batches:
-        one, write = _line_formatter(rt, event).one, rt.output.write
+        one, write = rt.output.value_batch(event.layout).one, rt.output.write
         return lambda data: write(one(data))
     field, value = event.layout.fields[0], rt.output.value
     return lambda data: value(field.type, data[field.offset :])
 
 
-def _batch_print(rt: Handling, event: EventSpec) -> Callable[[list[bytes]], bytes] | None:
+def _batch_print(rt: Handling, event: EventSpec) -> Batch | None:
     """None for print(@map): maps are read when each event is processed."""
-    return None if event.data else _line_formatter(rt, event)
+    batch: Batch | None = None if event.data else rt.output.value_batch(event.layout)
+    return batch
 
 
 # ---------------------------------------------------------------- debugf
