@@ -249,9 +249,7 @@ class Emitter:
         offset = self.module.global_offset(source)
         return self.builder.load(self.at(self.module.map_data(GLOBALS), offset), typ=I64, align=8)
 
-    def unwind(
-        self, dest: Any, process: Any, limit: int, build_ids: bool, kernel: KernelOffsets | None
-    ) -> Any:
+    def unwind(self, dest: Any, process: Any, limit: int, build_ids: bool, kernel: KernelOffsets | None) -> Any:
         from pytrace.codegen import unwind
 
         return unwind.unwind(self, dest, process, limit, build_ids, kernel)

@@ -81,7 +81,9 @@ class _Walk:
     def read_kernel(self, slot: int, address: Any, offset: int) -> None:
         """Set a slot to a word of the kernel's memory, 0 if it cannot be read."""
         b = self.em.builder
-        self.em.helper("probe_read_kernel", self.em.at(self.state, 8 * slot), I32(8), b.add(address, self.em.const(offset)))
+        self.em.helper(
+            "probe_read_kernel", self.em.at(self.state, 8 * slot), I32(8), b.add(address, self.em.const(offset))
+        )
 
     def stop_if(self, condition: Any) -> None:
         """Leave the loop whose callback is being emitted."""
@@ -321,7 +323,7 @@ class _Walk:
         self.stop_if(em.is_null(place))
         self.set(_OFFSET, em.builder.add(address, em.load(place, types.UINT64, 8)))
         known = self.element(unwinding.IDS, em.load(place, types.UINT32))
-        with em.when(em.not_null(known)):
-            with em.when(em.builder.icmp_unsigned("==", em.load(known, types.UINT32), I32(1))):
-                em.copy(frame, known, unwinding.ID_SIZE)
-                em.put(frame, self.get(_OFFSET), 24)
+        self.stop_if(em.is_null(known))
+        with em.when(em.builder.icmp_unsigned("==", em.load(known, types.UINT32), I32(1))):
+            em.copy(frame, known, unwinding.ID_SIZE)
+            em.put(frame, self.get(_OFFSET), 24)

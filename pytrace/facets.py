@@ -274,9 +274,7 @@ class Lowering(Protocol):
         """The i64 that the runtime set before loading; `source` as in `program.GlobalSpec`."""
         ...
 
-    def unwind(
-        self, dest: Any, process: Any, limit: int, build_ids: bool, kernel: KernelOffsets | None
-    ) -> Any:
+    def unwind(self, dest: Any, process: Any, limit: int, build_ids: bool, kernel: KernelOffsets | None) -> Any:
         """Put up to `limit` return addresses of the current process (or struct bpf_stack_build_id) to zeroed `dest`, by
         the tables that the runtime makes; i64: how many, -1 when it has none for the process.  `kernel`: for stacks
         with return probes on them, None if not known."""

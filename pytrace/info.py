@@ -64,7 +64,8 @@ def report(target: Target) -> str:
         f"System\n  OS: {uname.sysname} {uname.release} {uname.version}\n  Arch: {uname.machine}\n\n"
         f"Build\n  version: {REFERENCE}\n  pytrace: v{__version__}\n  LLVM: {_llvm_version()}\n"
         f"  bfd: no\n  libdw (DWARF support): yes\n  libsystemd (systemd notify support): no\n"
-        "  blazesym (advanced symbolization): no\n  dwunwind (DWARF stack unwinding): no\n"
+        "  blazesym (advanced symbolization): no\n"
+        f"  dwunwind (DWARF stack unwinding): {_yes(uname.machine == 'x86_64')}\n"
         f"  bcc: {_yes(_has_bcc())}\n\n"
         "Kernel helpers\n" + _pairs([(shown, _yes(target.feature(name))) for shown, name in _HELPERS])
         + "\nKernel features\n" + _pairs(kernel)

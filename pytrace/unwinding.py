@@ -18,10 +18,10 @@ The maps, each made once for a Program:
 
 from __future__ import annotations
 
-from pytrace.program import UNWIND_PLACES as PLACES
+from pytrace.program import UNWIND_PLACES
 from pytrace.record import record
 
-TABLES, RULES, IDS = "unwind_tables", "unwind_rules", "unwind_ids"
+PLACES, TABLES, RULES, IDS = UNWIND_PLACES, "unwind_tables", "unwind_rules", "unwind_ids"
 PLACE_KEY = "<II8s"
 """Number of bits that must match, process, address with its highest byte first."""
 PLACE_BITS = 32 + 64

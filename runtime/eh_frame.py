@@ -35,7 +35,16 @@ class UnwindError(Exception):
 class Cie:
     """What several functions have in common."""
 
-    __slots__ = ("code", "code_factor", "data_factor", "encoding", "has_data", "initial", "is_signal", "return_register")
+    __slots__ = (
+        "code",
+        "code_factor",
+        "data_factor",
+        "encoding",
+        "has_data",
+        "initial",
+        "is_signal",
+        "return_register",
+    )
 
     def __init__(self) -> None:
         self.code = b""

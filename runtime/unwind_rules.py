@@ -227,4 +227,3 @@ def _chain(code: bytes, start: int | None, steps: list[Step]) -> tuple[int, int]
 def packed_places(places: array[int]) -> bytes:
     """The pairs as they lie in the map: two 32-bit numbers each."""
     return places.tobytes() if places.itemsize == 4 else pack(f"<{len(places)}I", *places)
-

@@ -165,10 +165,10 @@ ROWS = (
         library=True,
         doc="The user stack of a program without frame pointers, followed by its call frame information (`.eh_frame`)."
         + _FORMS.format(extra=", `build_id`")
-        + "\n\nThe information of a process is read before its events: of the processes of `-p`, `-c` and `--dwarf-pid`, of "
-        "which there must be one.  Others give an empty stack and a warning.  Libraries that a process loads later are "
-        "found within a second.  A stack that cannot be followed to its end has `<unwind failure>` as its last line.  All "
-        "frames but the first are the addresses of calls, not of what follows them.",
+        + "\n\nThe information of a process is read before its events: of the processes of `-p`, `-c` and "
+        "`--dwarf-pid`; there must be one.  Others give an empty stack and a warning.  Libraries that a process loads "
+        "later are found within a second.  A stack that cannot be followed to its end has `<unwind failure>` as its "
+        "last line.  All frames but the first are the addresses of calls, not of what follows them.",
         signatures=("ustack_t dw_ustack", "ustack_t dw_ustack([mode, ][int limit])"),
         params=_PARAMS,
         type_rule=_unwound_type,
