@@ -73,7 +73,7 @@ class Symbols:
         self._bcc: Any = None
         self._caches: dict[Any, Any] = {}
         self._tables: dict[str, Any] = {}
-        self._known: dict[tuple[int, int], tuple[str, int, str]] = {}
+        self._known: dict[tuple[int, str, int], tuple[str, int, str]] = {}
 
     # ------------------------------------------------------------ kernel
     def kernel(self, address: int, offset: bool = False) -> str:
@@ -88,10 +88,14 @@ class Symbols:
     # ------------------------------------------------------------ user
     def user(self, address: int, pid: int, probe: int, offset: bool = False, perf: bool = False) -> str:
         """As `kernel` for an address of process `pid`; `perf` adds the file in parentheses."""
-        key = pid, address
+        return self._user(address, pid, _program(pid), probe, offset, perf)
+
+    def _user(self, address: int, pid: int, program: str, probe: int, offset: bool, perf: bool) -> str:
+        """As `user`; `program` is what the process runs now: exec gives addresses other names."""
+        key = pid, program, address
         found = self._known.get(key)
         if found is None:
-            found = self._find(address, pid, probe)
+            found = self._find(address, pid, program, probe)
             if self._policy != "NONE" and found[0]:
                 if len(self._known) >= _MOST_KNOWN:
                     self._known.clear()
@@ -102,9 +106,8 @@ class Symbols:
         text = f"{name}+{distance}" if offset else name
         return f"{text} ({module})" if perf else text
 
-    def _find(self, address: int, pid: int, probe: int) -> tuple[str, int, str]:
-        """(name, offset, file); name "" when nothing is known."""
-        alive = _program(pid)
+    def _find(self, address: int, pid: int, alive: str, probe: int) -> tuple[str, int, str]:
+        """(name, offset, file); name "" when nothing is known.  `alive`: the program of a living process."""
         program = alive or self._program_of(probe)
         found = None
         if self._policy == "PER_PROGRAM" and program:
@@ -154,19 +157,20 @@ class Symbols:
         if mode == "build_id":
             return [f"{f.id.hex()} 0x{f.value:02x}" if f.status == 1 else f"{f.value:x}" for f in stack.frames]
         lines = []
+        program = _program(stack.pid) if stack.user and mode != "raw" else ""
         for address in stack.frames:
             if address == _FAILED:
                 lines.append("        <unwind failure>")
                 break
-            lines.append(self._frame(address, stack, mode))
+            lines.append(self._frame(address, stack, mode, program))
         return lines
 
-    def _frame(self, address: int, stack: StackValue, mode: str) -> str:
+    def _frame(self, address: int, stack: StackValue, mode: str, program: str) -> str:
         if mode == "raw":
             return f"{address:x}"
         perf = mode == "perf"
         if stack.user:
-            name = self.user(address, stack.pid, stack.probe, offset=True, perf=perf)
+            name = self._user(address, stack.pid, program, stack.probe, offset=True, perf=perf)
         else:
             name = self.kernel(address, offset=True)
         return f"\t{address:x} {name}" if perf else f"        {name}"

@@ -92,7 +92,7 @@ class _Importer:
         if own is not None:
             package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
             return os.path.join(package, "stdlib", own) if own else ""
-        hint = f"checked: {os.path.abspath(candidate)}"
+        hint = f"checked: {path if directory == '.' else candidate}"
         self.diagnostics.error("Unable to find suitable path for import", node.span, hints=(hint,))
         return ""
 
