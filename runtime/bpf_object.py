@@ -37,6 +37,7 @@ _EM_BPF = 247
 _SYMTAB, _NOBITS, _REL, _EXECUTABLE, _WRITE, _ALLOC = 2, 8, 9, 4, 1, 2
 _FUNCTION, _SECTION_SYMBOL, _GLOBAL, _WEAK = 2, 3, 1, 2
 _PSEUDO_CALL = 1
+_DEEPEST, _LARGEST = 100, 1 << 25
 _KINDS = {number: name for name, number in abi.MAP_TYPES.items() if name not in ("cpu_slots", "array_of_maps")}
 _NEED_BTF = frozenset(
     ("bpf_spin_lock", "bpf_timer", "bpf_wq", "bpf_list_head", "bpf_rb_root", "bpf_dynptr", "bpf_task_work")
@@ -72,7 +73,7 @@ def read(data: bytes, path: str, notes: str = "") -> BpfObject:
     """The object in `data`.  Raises ObjectError."""
     try:
         return _Reader(data, path).object(notes)
-    except (StructError, IndexError, ValueError) as error:
+    except (StructError, IndexError, ValueError, TypeError, RecursionError) as error:
         raise ObjectError(f"it is damaged ({error})") from None
 
 
@@ -293,6 +294,8 @@ class _Reader:
                         f"byte {offset} of section {section.name} is the address of {symbol.name or 'other data'}: "
                         "data with addresses in them cannot be linked"
                     )
+                if section.size > _LARGEST:
+                    raise ObjectError(f"its section {section.name} has {section.size} bytes; {_LARGEST} are possible")
                 content = section.data or bytes(section.size)
                 yield ObjectData(section.name, content, not section.flags & _WRITE)
 
@@ -332,11 +335,12 @@ class _Reader:
 
     def _plain(self, type_id: int) -> int:
         """The type behind qualifiers and typedefs."""
-        while True:
+        for _ in range(_DEEPEST):
             kind, _, _, target, _ = self.btf.record(type_id)
             if kind not in kinds.MODIFIERS:
                 return type_id
             type_id = target
+        raise ObjectError("its types go in a circle")
 
     def _target(self, type_id: int) -> int:
         """What a pointer points to: `__uint` and `__type` of bpf_helpers.h are pointers."""

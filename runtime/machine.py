@@ -34,8 +34,8 @@ _MOST_FORMATS = 32
 
 
 class Machine:
-    """This machine.  `traceable_functions`: a file that replaces the kernel's list.  `ahead`: the Program is to run later
-    or elsewhere, so what only holds for now is not told."""
+    """This machine.  `traceable_functions`: a file that replaces the kernel's list.  `ahead`: the Program is to run
+    later or elsewhere, so what only holds for now is not told."""
 
     def __init__(
         self,

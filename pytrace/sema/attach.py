@@ -54,8 +54,9 @@ _MOST_REPLACEMENTS = 100
 
 def split(text: str, positional: Sequence[str] = (), all_given: bool = False) -> list[str]:
     """The parts of an attach point (spec 03 §1): `:` separates, `@` does and stays as a part of its own, `"…"` quotes,
-    `$N` is replaced by positional parameter N (and read again, so it may bring separators).  Raises AttachTextError; with
-    `all_given` also for a parameter that there is not."""
+    `$N` is replaced by positional parameter N (and read again, so it may bring separators).
+
+    Raises AttachTextError; with `all_given` also for a parameter that there is not."""
     parts, part, quoted, at, replaced = [], "", False, 0, 0
     while at < len(text):
         c = text[at]
