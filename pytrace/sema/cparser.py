@@ -87,6 +87,13 @@ class CParser:
             return "definitions.h:1:1"
         return self.tokens[min(self.at, len(self.tokens) - 1)].place
 
+    def place_of(self, name: str) -> str:
+        """The place of a name that was read a few tokens ago."""
+        for at in range(min(self.at, len(self.tokens) - 1), -1, -1):
+            if self.tokens[at].text == name:
+                return self.tokens[at].place
+        return self.place()
+
     def expect(self, text: str) -> None:
         if not self.take(text):
             raise CError(self.place(), f"expected '{text}'")
@@ -245,7 +252,7 @@ class CParser:
             self._unnamed += 1
         key = (tag, name or f"(anonymous {self._unnamed})")
         if key in self.layouts:
-            raise CError(self.place(), f"redefinition of '{name}'")
+            raise CError(self.place_of(name), f"redefinition of '{name}'")
         known = self.types.setdefault(key, Struct(tag, key[1], lambda: self._later(*key)))
         self.expect("{")
         members: list[Member] = []
@@ -274,19 +281,20 @@ class CParser:
                 bits, self.at = evaluate(self.tokens, self.place(), self.primary, self.at)
             self.attributes(own)
             if name and any(member.name == name for member in members):
-                raise CError(self.place(), f"duplicate member '{name}'")
-            members.append(Member(name, *self._sized(declared), bits, own.packed, own.align))
+                raise CError(self.place_of(name), f"duplicate member '{name}'")
+            members.append(Member(name, *self._sized(declared, name), bits, own.packed, own.align))
             if self.take(","):
                 continue
             if not self.take(";") and self.text() != "}":
                 raise CError(self.place(), "expected ';' at end of declaration list")
             return
 
-    def _sized(self, declared: Specified) -> tuple[Type, int, int]:
+    def _sized(self, declared: Specified, name: str = "") -> tuple[Type, int, int]:
         t = declared.t
         if isinstance(t, Struct):
             if not t.complete:
-                raise CError(self.place(), f"field has incomplete type '{t}'")
+                place = self.place_of(name) if name else self.place()
+                raise CError(place, f"field has incomplete type '{t}'")
             return t, t.size, t.align
         return t, declared.size, declared.align
 
