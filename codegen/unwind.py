@@ -29,6 +29,7 @@ _SLOTS = 64
 """Those that a rule's steps can name; the following are ours."""
 _READ, _KEY, _ADDRESS, _OFFSET, _LOW, _HIGH, _RULE, _COUNT, _FAILED, _INDEX = 36, 38, 39, 40, 41, 42, 43, 44, 45, 46
 _TRAMPOLINE, _STACK_TOP, _RETURN, _RETURN_STACK, _WHERE = 47, 48, 49, 50, 51
+_TOKEN = 52
 _SAVED = _SLOTS
 _PT_REGS_SIZE = 168
 _PT_REGS = (80, 96, 88, 40, 104, 112, 32, 152, 72, 64, 56, 48, 24, 16, 8, 0, 128)
@@ -36,13 +37,19 @@ _PT_REGS = (80, 96, 88, 40, 104, 112, 32, 152, 72, 64, 56, 48, 24, 16, 8, 0, 128
 _FAILURE = -1
 _SEARCH_STEPS = 32
 _MOST_RETURNS = 512
-_TRAMPOLINE_SIZE = 4096
+_PAGE = 4096
+_LONGEST_INSTRUCTION = 15
 _BY_ADDRESS = 2  # BPF_STACK_BUILD_ID_IP
+_UNKNOWN, _DISTURBED = -1, -2
+_TRIES = 3
 
 
 def unwind(em: Emitter, dest: Any, process: Any, limit: int, build_ids: bool, kernel: KernelOffsets | None) -> Any:
-    """Put up to `limit` frames of the current process to `dest`, which is zero; i64: how many, or -1 when there are no
-    tables for it.  `process`: its id (i32)."""
+    """Put up to `limit` frames of the current process to `dest`, zeros behind them; i64: how many, -1 when there are no
+    tables for it, -2 when that did not work.  `process`: its id (i32).
+
+    The slots are this CPU's, and an interrupt's program may walk in the middle of a walk: then that is begun anew.
+    """
     key = ("unwind", limit, build_ids, kernel)
     function = em.module.subprograms.get(key)
     if function is None:
@@ -50,7 +57,14 @@ def unwind(em: Emitter, dest: Any, process: Any, limit: int, build_ids: bool, ke
         em.module.subprograms[key] = function
         with em.in_frame(Frame(em.module, function, "cold"), em.instance.span), memory.padding(em, True):
             _Walk(em, limit, 5 if build_ids else 3, kernel).emit(*function.args)
-    return em.builder.call(function, [dest, em.extend(process, types.UINT32, 64)])
+    process = em.extend(process, types.UINT32, 64)
+    slot = memory.local(em, 8)
+    em.put(slot, em.builder.call(function, [dest, process]))
+    for _ in range(_TRIES - 1):
+        disturbed = em.builder.icmp_signed("==", em.load(slot, types.INT64), em.const(_DISTURBED))
+        with em.when(disturbed):
+            em.put(slot, em.builder.call(function, [dest, process]))
+    return em.load(slot, types.INT64)
 
 
 class _Walk:
@@ -112,6 +126,9 @@ class _Walk:
         em, b = self.em, self.em.builder
         self.state = memory.local(em, 8 * _SLOTS + _PT_REGS_SIZE, persistent=True)
         self.frames = em.aligned(dest, 8)
+        em.zero(self.frames, self.limit << self.stride)
+        token = em.helper("ktime_get_ns")
+        self.set(_TOKEN, token)
         em.put(self.state, I32(unwinding.PLACE_BITS), 8 * _KEY)
         em.put(self.state, em.extend(process, types.UINT64, 32), 8 * _KEY + 4)
         task = em.helper_pointer("get_current_task_btf")
@@ -122,25 +139,46 @@ class _Walk:
             self.set(register, value)
             self.set(CALLER + register, value)
         with em.when(em.is_null(self.place(self.get(INSTRUCTION)))):
-            em.builder.ret(em.const(-1))
+            em.builder.ret(em.const(_UNKNOWN))
         self.set(_COUNT, 0)
         self.set(_FAILED, 0)
-        self.append(self.get(INSTRUCTION))
         if self.kernel:
             self.surroundings(b.ptrtoint(task, I64), self.kernel)
+        self.append(self.get(INSTRUCTION))
         if self.limit > 1:
             self.loop("step", self.limit - 1, lambda number: self.step(), frames=self.frames)
         if self.stride == 5:
             self.loop("name", self.limit, self.name, frames=self.frames)
-        em.builder.ret(self.get(_COUNT))
+        alone = em.builder.icmp_unsigned("==", self.get(_TOKEN), token)
+        em.builder.ret(em.builder.select(alone, self.get(_COUNT), em.const(_DISTURBED)))
 
     def surroundings(self, task: Any, kernel: KernelOffsets) -> None:
         """Where the stack of the process begins, and the page to which functions with a return probe return."""
+        em = self.em
         self.read_kernel(_READ, task, kernel.mm)
         mm = self.get(_READ)
         self.read_kernel(_STACK_TOP, mm, kernel.start_stack)
         self.read_kernel(_READ, mm, kernel.xol_area)
         self.read_kernel(_TRAMPOLINE, self.get(_READ), kernel.vaddr)
+        with em.when(self.on_the_page()):
+            self.leave_copy(kernel)
+
+    def on_the_page(self) -> Any:
+        """Whether the instruction pointer is on the page of the process that is the kernel's, for probes."""
+        b = self.em.builder
+        page = self.get(_TRAMPOLINE)
+        inside = b.icmp_unsigned("<", b.sub(self.get(INSTRUCTION), page), self.em.const(_PAGE))
+        return b.and_(inside, b.icmp_unsigned("!=", page, self.em.const(0)))
+
+    def leave_copy(self, kernel: KernelOffsets) -> None:
+        """An instruction with a probe is executed there, as a copy: the task knows of which."""
+        em = self.em
+        self.read_kernel(_RETURN, em.helper("get_current_task"), kernel.utask)
+        self.read_kernel(_READ, self.get(_RETURN), kernel.xol_vaddr)
+        distance = em.builder.sub(self.get(INSTRUCTION), self.get(_READ))
+        with em.when(em.builder.icmp_unsigned("<", distance, em.const(_LONGEST_INSTRUCTION + 1))):
+            self.read_kernel(_READ, self.get(_RETURN), kernel.probed)
+            self.set(INSTRUCTION, em.builder.add(self.get(_READ), distance))
 
     def place(self, address: Any) -> Any:
         """`ptr` to what is known of an address of the process, null if there are no tables for the process."""
@@ -292,10 +330,8 @@ class _Walk:
     # ---------------------------------------------------------------- return probes
     def leave_trampoline(self, kernel: KernelOffsets) -> None:
         """A function with a return probe returns to a page of the kernel's; the task remembers where it came from."""
-        em, b = self.em, self.em.builder
-        trampoline = self.get(_TRAMPOLINE)
-        inside = b.icmp_unsigned("<", b.sub(self.get(INSTRUCTION), trampoline), em.const(_TRAMPOLINE_SIZE))
-        with em.when(b.and_(inside, b.icmp_unsigned("!=", trampoline, em.const(0)))):
+        em = self.em
+        with em.when(self.on_the_page()):
             self.read_kernel(_READ, em.helper("get_current_task"), kernel.utask)
             self.read_kernel(_RETURN, self.get(_READ), kernel.return_instances)
             self.loop("return", _MOST_RETURNS, lambda number: self.find_return(kernel))

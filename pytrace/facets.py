@@ -275,9 +275,9 @@ class Lowering(Protocol):
         ...
 
     def unwind(self, dest: Any, process: Any, limit: int, build_ids: bool, kernel: KernelOffsets | None) -> Any:
-        """Put up to `limit` return addresses of the current process (or struct bpf_stack_build_id) to zeroed `dest`, by
-        the tables that the runtime makes; i64: how many, -1 when it has none for the process.  `kernel`: for stacks
-        with return probes on them, None if not known."""
+        """Put up to `limit` return addresses of the current process (or struct bpf_stack_build_id) to `dest`, by the
+        tables that the runtime makes, and zeros behind them; i64: how many, -1 when there are none for the process, -2
+        for another failure.  `kernel`: for stacks with return probes on them, None if not known."""
         ...
 
     def opaque(self, value: Any) -> Any:

@@ -49,7 +49,7 @@ class KernelOffsets:
     """Where the kernel keeps what unwinding needs of a process: byte offsets in its structures.
 
     `mm`, `utask`: in task_struct; `start_stack`, `xol_area` (of `uprobes_state`): in mm_struct; `vaddr`: in xol_area;
-    `return_instances`: in uprobe_task; the others: in return_instance.
+    `return_instances`, `xol_vaddr`, `probed` (`vaddr`): in uprobe_task; the others: in return_instance.
     """
 
     mm: int
@@ -58,6 +58,8 @@ class KernelOffsets:
     xol_area: int
     vaddr: int
     return_instances: int
+    xol_vaddr: int
+    probed: int
     stack: int
     orig_ret_vaddr: int
     next: int

@@ -196,6 +196,8 @@ class Session:
             self.unwinder = Unwinder(self.kernel, self.loaded.maps)
             for pid in self._unwound_processes():
                 self.unwinder.add(pid)
+            if self.child:
+                self.unwinder.expect(self.child.pid)
         cpus = self.kernel.possible_cpus()
         script_maps: dict[str, MapReader] = {}
         self.maps = script_maps

@@ -64,6 +64,10 @@ class Unwinder:
         self._next_look = 0.0
 
     # ---------------------------------------------------------------- processes
+    def expect(self, pid: int) -> None:
+        """A process that has nothing yet that could be unwound, but will: the command of -c before its start."""
+        self._place(pid, {(0, 0): _UNKNOWN})
+
     def add(self, pid: int) -> None:
         """Make or renew the tables of a process.  One that does not exist counts as known, without any."""
         try:
@@ -79,6 +83,9 @@ class Unwinder:
             place = table, size, (mapping.offset - mapping.start) & (1 << 64) - 1
             for prefix in prefixes(mapping.start, mapping.end):
                 wanted[prefix] = place
+        self._place(pid, wanted)
+
+    def _place(self, pid: int, wanted: dict[tuple[int, int], Place]) -> None:
         before = self._places.get(pid, {})
         for prefix in before.keys() - wanted.keys():
             self._kernel.map_delete(self._maps[unwinding.PLACES], _key(pid, prefix))

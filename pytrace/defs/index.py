@@ -28,7 +28,7 @@ SIZES = {
     "variables.probe": 9687,
     "variables.process": 11103,
     "variables.settings": 2165,
-    "variables.stacks": 8236,
+    "variables.stacks": 8617,
     "variables.time": 2841,
     "aggregates.avg": 1997,
     "aggregates.count": 1124,

@@ -1,8 +1,8 @@
 /* flags: -O1 -fomit-frame-pointer -fno-optimize-sibling-calls -fno-inline -fno-ipa-cp -ldl */
 /* Calls whose frames only call frame information leads through: `unwound WAY [N [MS]]`, where WAY says how `leaf` is
- * reached: plainly, N calls deep, from a callback of libc, from a signal's handler, through a frame that is aligned,
- * from a thread, or from a library that is loaded N milliseconds before; `spin` stays in `leaf` for N milliseconds.
- * At the end it stays for MS milliseconds. */
+ * reached: plainly, N calls deep, again and again (N times), from a callback of libc, from a signal's handler, through
+ * a frame that is aligned, from a thread, or from a library that is loaded N milliseconds before; `spin` stays in
+ * `leaf` for N milliseconds.  At the end it stays for MS milliseconds. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
@@ -65,6 +65,9 @@ int main(int argc, char **argv)
 		plain();
 	else if (!strcmp(way, "deep"))
 		deep((int)n);
+	else if (!strcmp(way, "again"))
+		for (long i = 0; i < n; i++)
+			deep(9);
 	else if (!strcmp(way, "sort"))
 		qsort(few, 2, sizeof few[0], compare);
 	else if (!strcmp(way, "signal")) {

@@ -120,7 +120,8 @@ def _unwound_type(site: CallSite) -> Type:
 _FIELDS = {
     "mm": ("task_struct", "mm"), "utask": ("task_struct", "utask"), "start_stack": ("mm_struct", "start_stack"),
     "xol_area": ("mm_struct", "uprobes_state", "xol_area"), "vaddr": ("xol_area", "vaddr"),
-    "return_instances": ("uprobe_task", "return_instances"), "stack": ("return_instance", "stack"),
+    "return_instances": ("uprobe_task", "return_instances"), "xol_vaddr": ("uprobe_task", "xol_vaddr"),
+    "probed": ("uprobe_task", "vaddr"), "stack": ("return_instance", "stack"),
     "orig_ret_vaddr": ("return_instance", "orig_ret_vaddr"), "next": ("return_instance", "next"),
 }  # fmt: skip
 
@@ -145,14 +146,20 @@ def _unwound_into(em: Lowering, node: typed.Builtin, dest: Any) -> None:
     t = node.type
     assert isinstance(t, Stack)
     translate, kernel = node.data
-    em.zero(dest, t.size)
+    em.zero(dest, 16)
     if t.limit == 0:
         return
     process = process_id(em, translate)
     got = em.unwind(em.at(dest, 16), process, t.limit, t.mode == "build_id", kernel)
     with em.when_else(em.builder.icmp_signed("<", got, em.const(0))) as (then, otherwise):
         with then:
-            em.runtime_error("no_dwarf", node.span)
+            unknown = em.builder.icmp_signed("==", got, em.const(-1))
+            with em.when_else(unknown) as (no_tables, failed):
+                with no_tables:
+                    em.runtime_error("no_dwarf", node.span)
+                with failed:
+                    em.zero(dest, t.size)
+                    em.runtime_error("ustack", node.span)
         with otherwise:
             em.put(dest, got, 0)
             em.put(dest, process, 8)
