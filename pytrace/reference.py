@@ -101,11 +101,14 @@ def _text(row: Def) -> str:
 
 
 def _sections(registry: Registry) -> dict[str, list[Def]]:
-    """Heading -> rows in order of their names; private rows (`__…`, messages) and members of a family left out."""
+    """Heading -> rows by name; private ones (`__…`, messages) and all but the first of a family left out."""
 
     def public(rows: Iterable[Def]) -> list[Def]:
-        shown = (r for r in rows if r.name.isidentifier() and not r.name.startswith("_") and not _is_later_member(r))
-        return sorted(shown, key=lambda r: r.name)
+        shown: dict[str, Def] = {}
+        for row in sorted(rows, key=lambda r: r.name):
+            if row.name.isidentifier() and not row.name.startswith("_"):
+                shown.setdefault(_title(row), row)
+        return list(shown.values())
 
     return {
         "Probes": public(registry.probes.values()),
@@ -116,13 +119,12 @@ def _sections(registry: Registry) -> dict[str, list[Def]]:
     }
 
 
-def _is_later_member(row: Def) -> bool:
-    """`arg1`, `arg2` … are told with `arg0`."""
-    return isinstance(row, VariableDef) and row.name[:3] == "arg" and row.name[3:].isdigit() and row.name != "arg0"
+def _family(row: Def) -> str:
+    return row.family if isinstance(row, VariableDef) else ""
 
 
 def _title(row: Def) -> str:
-    return "arg0, arg1 …" if row.name == "arg0" else row.name
+    return _family(row) or row.name
 
 
 def page() -> str:

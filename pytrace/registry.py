@@ -138,7 +138,7 @@ class VariableDef(Def):
     library: bool = False
     """A macro in the reference: a wrong number of arguments is told as for the script's own macros."""
     family: str = ""
-    """The name of a series on the reference page, of which this is one of many: `arg0…argN`."""
+    """The title of a series of which the reference page shows only the first."""
     reserved: bool = False
     """Cannot be a macro parameter, a type in a cast, or redefined (spec 01 §2.3)."""
     unstable: str = ""

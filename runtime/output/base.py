@@ -263,7 +263,7 @@ def has_user_symbols(t: Type) -> bool:
         return t.user and t.mode in ("bpftrace", "perf")
     if isinstance(t, (types.Tuple, types.Record)):
         return any(has_user_symbols(e) for e in t.elements)
-    return isinstance(t, types.Opaque) and t.name == "usym_t"
+    return t == types.USYM
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -156,61 +156,32 @@ def _shown(kind: str, value: int | str | bool | None) -> str:
     return str(value)
 
 
-_PREDICATES = (
-    ("is_str", "string", "a string"),
-    ("is_ptr", "pointer", "a pointer"),
-    ("is_array", "array", "an array"),
-    ("is_integer", "int", "an integer"),
-)
+def _predicate(
+    name: str, what: str, fold: Callable[[FoldSite], ast.Expr | None], argument: str = "expression"
+) -> FunctionDef:
+    return FunctionDef(
+        name=name,
+        library=True,
+        doc=f"Whether {what}; known when compiling.",
+        signatures=(f"bool {name}({argument})",),
+        params=(Param(argument.split()[-1]),),
+        type_rule=lambda site: BOOL,
+        fold=fold,
+    )
+
+
+_NAME = "const string name"
 
 ROWS = (
-    *(
-        FunctionDef(
-            name=name,
-            library=True,
-            doc=f"Whether an expression is {what}; known when compiling.",
-            signatures=(f"bool {name}(expression)",),
-            params=(Param("expression"),),
-            type_rule=lambda site: BOOL,
-            fold=_is_kind(kind),
-        )
-        for name, kind, what in _PREDICATES
-    ),
-    FunctionDef(
-        name="is_unsigned_integer",
-        library=True,
-        doc="Whether an expression is an unsigned integer; known when compiling.",
-        signatures=("bool is_unsigned_integer(expression)",),
-        params=(Param("expression"),),
-        type_rule=lambda site: BOOL,
-        fold=_is_unsigned,
-    ),
-    FunctionDef(
-        name="is_literal",
-        library=True,
-        doc="Whether an expression is a literal; known when compiling.",
-        signatures=("bool is_literal(expression)",),
-        params=(Param("expression"),),
-        type_rule=lambda site: BOOL,
-        fold=_is_literal,
-    ),
-    FunctionDef(
-        name="kfunc_exist",
-        library=True,
-        doc="Whether the kernel has a function of that name in its BTF; known when compiling.",
-        signatures=("bool kfunc_exist(const string name)",),
-        params=(Param("name"),),
-        type_rule=lambda site: BOOL,
-        fold=_kfunc_exist,
-    ),
-    FunctionDef(
-        name="kfunc_allowed",
-        library=True,
-        doc="Whether a probe of this kind may call the kernel function of that name; known when compiling.",
-        signatures=("bool kfunc_allowed(const string name)",),
-        params=(Param("name"),),
-        type_rule=lambda site: BOOL,
-        fold=_kfunc_allowed,
+    _predicate("is_str", "an expression is a string", _is_kind("string")),
+    _predicate("is_ptr", "an expression is a pointer", _is_kind("pointer")),
+    _predicate("is_array", "an expression is an array", _is_kind("array")),
+    _predicate("is_integer", "an expression is an integer", _is_kind("int")),
+    _predicate("is_unsigned_integer", "an expression is an unsigned integer", _is_unsigned),
+    _predicate("is_literal", "an expression is a literal", _is_literal),
+    _predicate("kfunc_exist", "the kernel has a function of that name in its BTF", _kfunc_exist, _NAME),
+    _predicate(
+        "kfunc_allowed", "a probe of this kind may call the kernel function of that name", _kfunc_allowed, _NAME
     ),
     FunctionDef(
         name="assert",

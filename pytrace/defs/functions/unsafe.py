@@ -153,47 +153,37 @@ def _unsafe(name: str) -> str:
     return f"{name}() is unsafe. To use you need the --unsafe flag"
 
 
+def _signal(name: str, whom: str, private: str) -> FunctionDef:
+    return FunctionDef(
+        name=name,
+        library=True,
+        doc=f"Send a signal to the current {whom}.\n\nBy name (`SIGTERM`, `TERM`, in any case) or number (1 to 64).  "
+        "Unsafe.",
+        signatures=(f"void {name}(const string name)", f"void {name}(int number)"),
+        params=(Param("signal"),),
+        type_rule=lambda site: NONE,
+        fold=_signal_fold(name, private),
+        unsafe_text=_unsafe(name),
+    )
+
+
+def _helper(name: str, public: str, helper: str) -> FunctionDef:
+    return FunctionDef(
+        name=name,
+        doc=f"The helper behind `{public}`: 0 or a negative error number.",
+        signatures=(f"int64 {name}(uint32 number)",),
+        params=(Param("number", Kind.INT),),
+        type_rule=lambda site: INT64,
+        lower=_send(helper),
+        unsafe_text=_unsafe(public),
+    )
+
+
 ROWS = (
-    FunctionDef(
-        name="signal",
-        library=True,
-        doc="Send a signal to the current process.\n\nBy name (`SIGTERM`, `TERM`, in any case) or number (1 to 64).  "
-        "Unsafe.",
-        signatures=("void signal(const string name)", "void signal(int number)"),
-        params=(Param("signal"),),
-        type_rule=lambda site: NONE,
-        fold=_signal_fold("signal", "__signal_process"),
-        unsafe_text=_unsafe("signal"),
-    ),
-    FunctionDef(
-        name="signal_thread",
-        library=True,
-        doc="Send a signal to the current thread.\n\nBy name (`SIGTERM`, `TERM`, in any case) or number (1 to 64).  "
-        "Unsafe.",
-        signatures=("void signal_thread(const string name)", "void signal_thread(int number)"),
-        params=(Param("signal"),),
-        type_rule=lambda site: NONE,
-        fold=_signal_fold("signal_thread", "__signal_thread"),
-        unsafe_text=_unsafe("signal_thread"),
-    ),
-    FunctionDef(
-        name="__signal_process",
-        doc="The helper behind `signal`: 0 or a negative error number.",
-        signatures=("int64 __signal_process(uint32 number)",),
-        params=(Param("number", Kind.INT),),
-        type_rule=lambda site: INT64,
-        lower=_send("send_signal"),
-        unsafe_text=_unsafe("signal"),
-    ),
-    FunctionDef(
-        name="__signal_thread",
-        doc="The helper behind `signal_thread`: 0 or a negative error number.",
-        signatures=("int64 __signal_thread(uint32 number)",),
-        params=(Param("number", Kind.INT),),
-        type_rule=lambda site: INT64,
-        lower=_send("send_signal_thread"),
-        unsafe_text=_unsafe("signal_thread"),
-    ),
+    _signal("signal", "process", "__signal_process"),
+    _signal("signal_thread", "thread", "__signal_thread"),
+    _helper("__signal_process", "signal", "send_signal"),
+    _helper("__signal_thread", "signal_thread", "send_signal_thread"),
     FunctionDef(
         name="override",
         library=True,

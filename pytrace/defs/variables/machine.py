@@ -13,6 +13,7 @@ from pytrace.types import UINT8, UINT64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pytrace.facets import FoldSite, Lowering
@@ -33,39 +34,24 @@ def _usermode(em: Lowering, node: typed.Builtin) -> Any:
     return em.builder.select(is_user, em.const(1, 8), em.const(0, 8))
 
 
+def _number(name: str, doc: str, lower: Callable[[Lowering, typed.Builtin], Any]) -> VariableDef:
+    return VariableDef(
+        name=name,
+        library=True,
+        doc=doc,
+        signatures=(f"uint64 {name}",),
+        type_rule=lambda site: UINT64,
+        lower=lower,
+    )
+
+
 ROWS = (
-    VariableDef(
-        name="cpu",
-        library=True,
-        doc="Number of the processor that runs the probe.",
-        signatures=("uint64 cpu",),
-        type_rule=lambda site: UINT64,
-        lower=lambda em, node: em.helper_once("get_smp_processor_id"),
+    _number(
+        "cpu", "Number of the processor that runs the probe.", lambda em, _: em.helper_once("get_smp_processor_id")
     ),
-    VariableDef(
-        name="numaid",
-        library=True,
-        doc="Number of the NUMA node that runs the probe.",
-        signatures=("uint64 numaid",),
-        type_rule=lambda site: UINT64,
-        lower=lambda em, node: em.helper_once("get_numa_node_id"),
-    ),
-    VariableDef(
-        name="ncpus",
-        library=True,
-        doc="Number of possible processors.",
-        signatures=("uint64 ncpus",),
-        type_rule=lambda site: UINT64,
-        lower=lambda em, node: em.global_value("ncpus"),
-    ),
-    VariableDef(
-        name="rand",
-        library=True,
-        doc="A random number of 32 bits.",
-        signatures=("uint64 rand",),
-        type_rule=lambda site: UINT64,
-        lower=lambda em, node: em.helper("get_prandom_u32"),
-    ),
+    _number("numaid", "Number of the NUMA node that runs the probe.", lambda em, _: em.helper_once("get_numa_node_id")),
+    _number("ncpus", "Number of possible processors.", lambda em, _: em.global_value("ncpus")),
+    _number("rand", "A random number of 32 bits.", lambda em, _: em.helper("get_prandom_u32")),
     VariableDef(
         name="usermode",
         library=True,

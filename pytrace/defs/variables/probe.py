@@ -258,6 +258,7 @@ ROWS = (
             signatures=(f"uint64 arg{number}",),
             type_rule=_arg_type(number),
             lower=_arg(number),
+            family="arg0, arg1 …",
             reserved=True,
             allowed_in_loops=False,
         )

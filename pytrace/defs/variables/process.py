@@ -174,6 +174,20 @@ TARGET_PID = VariableDef(
 _NAMESPACE = (Param("namespace", Kind.WORD, optional=True),)
 _TASK = (Param("task", Kind.ANY, optional=True),)
 
+
+def _of_relative(name: str, what: str, relative: str, member: str) -> VariableDef:
+    kind = "string" if member == "comm" else "int32"
+    return VariableDef(
+        name=name,
+        library=True,
+        doc=f"{what}, or of the given task's.",
+        signatures=(f"{kind} {name}", f"{kind} {name}(struct task_struct * task)"),
+        params=_TASK,
+        type_rule=_comm_of_relative if member == "comm" else lambda site: INT32,
+        fold=_of_task(relative, member),
+    )
+
+
 ROWS = (
     VariableDef(
         name="pid",
@@ -238,42 +252,10 @@ ROWS = (
         type_rule=_task_type,
         lower=_task,
     ),
-    VariableDef(
-        name="ppid",
-        library=True,
-        doc="Process id of the parent of the current process, or of the given task's.",
-        signatures=("int32 ppid", "int32 ppid(struct task_struct * task)"),
-        params=_TASK,
-        type_rule=lambda site: INT32,
-        fold=_of_task("real_parent", "pid"),
-    ),
-    VariableDef(
-        name="pcomm",
-        library=True,
-        doc="Name of the parent of the current process, or of the given task's.",
-        signatures=("string pcomm", "string pcomm(struct task_struct * task)"),
-        params=_TASK,
-        type_rule=_comm_of_relative,
-        fold=_of_task("real_parent", "comm"),
-    ),
-    VariableDef(
-        name="leader_tid",
-        library=True,
-        doc="Thread id of the leader of the current thread group, or of the given task's.",
-        signatures=("int32 leader_tid", "int32 leader_tid(struct task_struct * task)"),
-        params=_TASK,
-        type_rule=lambda site: INT32,
-        fold=_of_task("group_leader", "pid"),
-    ),
-    VariableDef(
-        name="leader_comm",
-        library=True,
-        doc="Name of the leader of the current thread group, or of the given task's.",
-        signatures=("string leader_comm", "string leader_comm(struct task_struct * task)"),
-        params=_TASK,
-        type_rule=_comm_of_relative,
-        fold=_of_task("group_leader", "comm"),
-    ),
+    _of_relative("ppid", "Process id of the parent of the current process", "real_parent", "pid"),
+    _of_relative("pcomm", "Name of the parent of the current process", "real_parent", "comm"),
+    _of_relative("leader_tid", "Thread id of the leader of the current thread group", "group_leader", "pid"),
+    _of_relative("leader_comm", "Name of the leader of the current thread group", "group_leader", "comm"),
     VariableDef(
         name="cgroup",
         library=True,
