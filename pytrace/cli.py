@@ -90,7 +90,7 @@ def command() -> NoReturn:
 
 def run_ahead(form: int, about: dict[str, Any], payload: bytes) -> NoReturn:
     """What a file that `--aot` wrote calls.  Old files must find this as it is: see `pytrace.ahead`."""
-    from pytrace.arguments import ahead_usage, parse_ahead
+    from pytrace.ahead_arguments import ahead_usage, parse_ahead
 
     def act(inv: Invocation) -> int:
         inv.options.colour = _colour()
@@ -157,7 +157,7 @@ def _act(inv: Invocation) -> int:
     if inv.action == "list":
         return driver.list_script(source, inv.options)
     if inv.options.aot:
-        from pytrace.arguments import check_ahead
+        from pytrace.ahead_arguments import check_ahead
 
         check_ahead(inv)
         return driver.write_ahead(source, inv.options)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pytrace import ahead, cli
-from pytrace.arguments import Invocation, ahead_usage, check_ahead, parse, parse_ahead
+from pytrace.ahead_arguments import ahead_usage, check_ahead, parse_ahead
+from pytrace.arguments import Invocation, parse
 from pytrace.defs import load_registry
 from pytrace.diagnostics import Diagnostics, MachineError, ScriptError, UsageError
 from pytrace.grammar.parser import parse as parse_script

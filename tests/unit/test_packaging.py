@@ -88,8 +88,9 @@ def test_wheel_has_all_and_nothing_generic(wheel: Path) -> None:
         for path in folder_of(package).iterdir():
             if path.is_file() and path.suffix in {".py", ".lark", ".pt", ".bt"}:
                 assert f"{package.replace('.', '/')}/{path.name}" in names
-    for tool in (ROOT / "pytrace" / "tools").iterdir():
-        assert f"pytrace/tools/{tool.name}" in names
+    for folder in ("tools", "stdlib"):
+        for script in (ROOT / "pytrace" / folder).iterdir():
+            assert f"pytrace/{folder}/{script.name}" in names
 
 
 def test_wheel_installed_elsewhere_runs(wheel: Path, tmp_path: Path) -> None:
