@@ -100,13 +100,11 @@ class Child:
 
         It stays where it is if that cannot be done.
         """
-        entry = self._entry_point()
-        if not self._stopped or not entry:
+        place = self._trap_place(self._entry_point()) if self._stopped else 0
+        if not place:
             return
-        word = self._kernel.ptrace(_PTRACE_PEEKTEXT, self.pid, entry) & (1 << 64) - 1
-        if word & 0xFF == _INT3:
-            return  # a probe is there: the trap would be taken for its own
-        self._kernel.ptrace(_PTRACE_POKETEXT, self.pid, entry, word & ~0xFF | _INT3)
+        word = self._peek(place)
+        self._kernel.ptrace(_PTRACE_POKETEXT, self.pid, place, word & ~0xFF | _INT3)
         number = 0
         while True:
             self._kernel.ptrace(_PTRACE_CONT, self.pid, 0, number)
@@ -116,10 +114,29 @@ class Child:
                 self._ended(status)
                 return
             number = os.WSTOPSIG(status)
-            if number == signal.SIGTRAP and self._kernel.ptrace(_PTRACE_PEEKUSER, self.pid, _RIP) == entry + 1:
+            if number == signal.SIGTRAP and self._kernel.ptrace(_PTRACE_PEEKUSER, self.pid, _RIP) == place + 1:
                 break
-        self._kernel.ptrace(_PTRACE_POKETEXT, self.pid, entry, word)
-        self._kernel.ptrace(_PTRACE_POKEUSER, self.pid, _RIP, entry)
+        self._kernel.ptrace(_PTRACE_POKETEXT, self.pid, place, word)
+        self._kernel.ptrace(_PTRACE_POKEUSER, self.pid, _RIP, place)
+
+    def _peek(self, address: int) -> int:
+        return self._kernel.ptrace(_PTRACE_PEEKTEXT, self.pid, address) & (1 << 64) - 1
+
+    def _trap_place(self, entry: int) -> int:
+        """The entry point; the next instruction where a uprobe is, which would take the trap for its own; or 0."""
+        if not entry or self._peek(entry) & 0xFF != _INT3:
+            return entry
+        from pytrace.runtime.x86 import instruction_length
+
+        for line in self._kernel.read_text(f"/proc/{self.pid}/maps").splitlines():
+            span, _, offset, *_ = line.split()
+            start, end = (int(part, 16) for part in span.split("-"))
+            if start <= entry < end:
+                with open(f"/proc/{self.pid}/exe", "rb") as file:
+                    file.seek(entry - start + int(offset, 16))
+                    length = instruction_length(file.read(16), 0)
+                return entry + length if length else 0
+        return 0
 
     def _entry_point(self) -> int:
         """Where the program begins, 0 where that is not known."""
