@@ -112,15 +112,19 @@ def lower_for_range(em: Emitter, node: typed.ForRange) -> None:
         control.lower_block(em, node.body)
 
     function, record = callback(em, "for_range", [I64, PTR], node.span, body)
+    last_callback = em.frame.last_callback
     compare = em.builder.icmp_signed if signed else em.builder.icmp_unsigned
-    count = em.builder.select(compare("<", start, end), em.builder.sub(end, start), em.const(0))
-    limit = em.const(0xFFFFFFFF)  # the helper takes 32 bits: a larger range must not wrap round to a small one
-    count = em.builder.select(em.builder.icmp_unsigned(">", count, limit), limit, count)
-    result = em.helper("loop", em.builder.trunc(count, I32), function, record, 0)
-    code = em.builder.trunc(result, I32)
-    with em.when(em.builder.icmp_signed("<", code, I32(0))):
-        events.helper_error(em, "loop", code, node.span)
-    control.after_callbacks(em, em.frame.last_callback)
+    # A range that is empty for certain must not be called: with three such callbacks Linux 6.18 refuses the program
+    # ("verifier bug: No program to jit").
+    with em.when(compare("<", start, end)):
+        count = em.builder.sub(end, start)
+        limit = em.const(0xFFFFFFFF)  # the helper takes 32 bits: a larger range must not wrap round to a small one
+        count = em.builder.select(em.builder.icmp_unsigned(">", count, limit), limit, count)
+        result = em.helper("loop", em.builder.trunc(count, I32), function, record, 0)
+        code = em.builder.trunc(result, I32)
+        with em.when(em.builder.icmp_signed("<", code, I32(0))):
+            events.helper_error(em, "loop", code, node.span)
+    control.after_callbacks(em, last_callback)
 
 
 def _own_variable(em: Emitter, symbol: typed.VarSymbol) -> Any:

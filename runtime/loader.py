@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _INSN = Struct("=BBhi")
 _DEFAULT_LOG_SIZE = 1_000_000
+_LARGEST = 0xFFFFFFFF
+"""A map's value size and number of entries have 32 bits in bpf(2)."""
 
 
 class Loaded:
@@ -97,6 +99,8 @@ def create_map(kernel: Kernel, spec: MapSpec, config: Mapping[str, Any]) -> int:
     try:
         if spec.kind == "array_of_maps":
             return _map_of_arrays(kernel, spec)
+        if max(size, entries) > _LARGEST:
+            raise OSError(errno.E2BIG, "")
         return kernel.map_create(kind, spec.key_size, size, entries, spec.flags, name)
     except OSError as error:
         what = f"Failed to create map '{spec.name}'"
@@ -117,6 +121,10 @@ def _map_advice(error: OSError, spec: MapSpec) -> str:
     match error.errno:
         case errno.EPERM:
             return "needs root, or CAP_BPF and CAP_PERFMON; before Linux 5.11 also more locked memory (ulimit -l)"
+        case errno.ENOMEM | errno.E2BIG if spec.kind == "ringbuf":
+            return "lower perf_rb_pages"
+        case errno.ENOMEM | errno.E2BIG if not spec.is_script_map:
+            return f"the script's variables need {spec.value_size} bytes at once: use fewer or smaller ones"
         case errno.ENOMEM | errno.E2BIG:
             return f"{spec.max_entries} entries need about {size >> 20} MiB; declare fewer, or lower max_map_keys"
         case errno.EMFILE:

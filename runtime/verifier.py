@@ -91,6 +91,8 @@ def _script_line(log: str, spec: ProgramSpec) -> VerifierLine | None:
         number, colon, rest = line.partition(":")
         if colon and number.isdigit() and rest.startswith(" ("):
             last = int(number)
+    if last < 0:
+        last = _named_address(log, spec)
     row: LineRow | None = None
     for candidate in spec.line_info:
         if candidate.index <= last and candidate.line:
@@ -102,6 +104,13 @@ def _script_line(log: str, spec: ProgramSpec) -> VerifierLine | None:
     where = f"{row.column}-{end}" if end > row.column else f"{row.column}"
     marker = " " * max(0, row.column - 1) + "~" * max(1, end - row.column)
     return VerifierLine(f"{name}:{row.line}:{where}", f"{row.text}\n{marker}\n" if row.text else "")
+
+
+def _named_address(log: str, spec: ProgramSpec) -> int:
+    """The instruction whose symbol the log speaks of: symbols are looked up before any instruction is; -1 without."""
+    cause = cause_of(log)
+    named = (r.index for r in spec.relocations if r.kind in ("ksym", "kfunc") and f"{r.name}'" in cause)
+    return next(named, -1)
 
 
 def _helper_message(log: str) -> str:

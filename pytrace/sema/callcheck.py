@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytrace.diagnostics import Diagnostics
-    from pytrace.registry import AggregateDef, Registry, VariableDef
+    from pytrace.registry import AggregateDef, Param, Registry
     from pytrace.sema.unit import Unit
     from pytrace.source import Span
 
 MOST_UNROLLED = 100
+_NODES: dict[str, tuple[type[ast.Expr], str, str]] = {
+    Kind.MAP: (ast.Map, "a map", "@"),
+    Kind.VARIABLE: (ast.Variable, "a variable", "$"),
+}
 
 
 @record(frozen=False)
@@ -72,13 +76,32 @@ class CallCheck:
                 self._allowed(row, node)
         given = parameters(row, len(node.args)) if row is not None else []
         exempt = isinstance(row, FunctionDef) and row.long_literals
+        library = isinstance(row, FunctionDef) and row.library
         for n, arg in enumerate(node.args):
             kind = given[n].kind if n < len(given) else Kind.ANY
             if isinstance(arg, ast.String) and (exempt or kind == Kind.FORMAT):
                 continue
             self._visit(arg)
-            if kind == Kind.MAP and not isinstance(arg, (ast.Map, ast.MapAccess)):
+            if kind == Kind.MAP and not library and not isinstance(arg, (ast.Map, ast.MapAccess)):
                 self._error(f"{node.name}() expects a map argument", arg.span)
+        if library:
+            self._mismatched(node, given)
+
+    def _mismatched(self, node: ast.Call, given: list[Param]) -> None:
+        """The library's functions say which arguments are of the wrong kind, as macros do."""
+        contexts: list[Context] = []
+        for param, arg in zip(given, node.args, strict=False):
+            if param.kind not in _NODES or isinstance(arg, _NODES[param.kind][0]):
+                continue
+            if isinstance(arg, ast.MapAccess) and len(node.args) == 1:  # the old form of delete
+                continue
+            kind = next((name for wanted, name, _ in _NODES.values() if isinstance(arg, wanted)), "an expression")
+            _, wanted, sigil = _NODES[param.kind]
+            text = f"Mismatched arg. {node.name}() expects {wanted} for arg {sigil}{param.name} but got {kind}."
+            contexts.append(Context(text, arg.span))
+        if contexts:
+            text = f"Call to {node.name}() has arguments that do not match any definition."
+            self.diagnostics.error(text, node.span, contexts=tuple(contexts))
 
     def _allowed(self, row: FunctionDef, node: ast.Call) -> None:
         if row.unsafe_text and not self.unsafe:

@@ -62,6 +62,30 @@ def written_type(el: Elaborator, node: ast.TypeExpr) -> Type | None:
     return found
 
 
+_LARGEST = 1 << 20
+"""Bytes: far more than the kernel gives a value of a program, and little enough to be laid out."""
+
+
+def value_type(el: Elaborator, node: ast.TypeExpr, span: Span | None = None) -> Type | None:
+    """As `written_type`, for what values are to have: they must not be larger than values may be.  `span`: where that
+    is reported, if not at the type."""
+    found = written_type(el, node)
+    if found is not None and not too_long(el, found, span or node.span) and found.size > _LARGEST:
+        el.error(f"Type is too large (over {_LARGEST} bytes): {found}", span or node.span)
+    return found
+
+
+def too_long(el: Elaborator, t: Type, span: Span) -> bool:
+    """Whether a string has more room than `max_strlen` allows, which is reported at `span`."""
+    limit = int(el.inference.config["max_strlen"])
+    if not isinstance(t, String) or t.capacity <= limit:
+        return False
+    if el.final:
+        text = f"String type is too long (over {limit} bytes): {t}"
+        el.inference.report.error(phases.CHECK, text, span, hints=("Increase BPFTRACE_MAX_STRLEN.",))
+    return True
+
+
 def _innermost_typeof(node: ast.TypeExpr) -> bool:
     while isinstance(node, (ast.PointerTo, ast.ArrayOf)):
         node = node.base
@@ -89,7 +113,7 @@ def type_of(el: Elaborator, of: ast.TypeExpr | ast.Expr) -> Type | None:
 @expression(ast.Cast)
 def _cast(el: Elaborator, node: ast.Cast) -> typed.Expr:
     operand = el.expr(node.expr)
-    wanted = written_type(el, node.type)
+    wanted = value_type(el, node.type, node.span)
     if wanted is None or wanted is UNKNOWN or operand.type is UNKNOWN:
         return el.unknown(node.span)
     target = _complete(wanted, operand.type)

@@ -12,7 +12,7 @@ from pytrace.record import field, record
 from pytrace.sema.cexpression import evaluate
 from pytrace.sema.clayout import Member, enum_type, layout
 from pytrace.sema.cpreprocess import CError
-from pytrace.types import Array, Enum, Int, Pointer, String, Struct
+from pytrace.types import Array, Bool, Enum, Int, Pointer, String, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -274,11 +274,12 @@ class CParser:
             self.take(";")
             return
         while True:
-            own = Attributes(shared.packed, shared.align)
+            own, where = Attributes(shared.packed, shared.align), self.place()
             name, declared = ("", base) if self.text() == ":" else self.declarator(base)
             bits: int | None = None
             if self.take(":"):
                 bits, self.at = evaluate(self.tokens, self.place(), self.primary, self.at)
+                _check_width(where, name, bits, declared)
             self.attributes(own)
             if name and any(member.name == name for member in members):
                 raise CError(self.place_of(name), f"duplicate member '{name}'")
@@ -427,3 +428,17 @@ def _basic(words: list[str]) -> Specified:
         return specified(CHAR)
     bits = 8 if "char" in words else 16 if "short" in words else 64 if "long" in words else 32
     return specified(Int(bits, not unsigned))
+
+
+def _check_width(where: str, name: str, bits: int, declared: Specified) -> None:
+    """What C says of a bit-field's width.  Raises CError."""
+    what = f"bit-field '{name}'" if name else "anonymous bit-field"
+    if bits < 0:
+        raise CError(where, f"{what} has negative width ({bits})")
+    if not bits and name:
+        raise CError(where, f"named {what} has zero width")
+    if not isinstance(declared.t, (Int, Enum, Bool)):
+        raise CError(where, f"{what} has non-integral type '{declared.t}'")
+    if bits > 8 * declared.size:
+        have = f"({bits} bits) exceeds the width of its type ({8 * declared.size} bits)"
+        raise CError(where, f"width of {what} {have}")

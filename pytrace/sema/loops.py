@@ -32,8 +32,8 @@ def _for(el: Elaborator, node: ast.For) -> list[typed.Stmt]:
     t = _range_type(el, start, end, head)
     with el.callback() as captures, el.scope():
         symbol = el.declare(node, node.variable.name, node.variable.span)
-        if t is not UNKNOWN:
-            el.inference.set_variable(symbol, t, Space.NONE)
+        if t is not UNKNOWN:  # the body may have widened it
+            el.inference.set_variable(symbol, join(symbol.type, t) or t, Space.NONE)
         body = el.body(node.body)
     if el.final and is_int(t):
         start, end = cast(start, t) if start.type != t else start, cast(end, t) if end.type != t else end

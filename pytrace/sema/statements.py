@@ -11,7 +11,7 @@ from pytrace.grammar import ast
 from pytrace.sema import report as phases
 from pytrace.sema import typed
 from pytrace.sema.aggregates import call_of, castable
-from pytrace.sema.casts import written_type
+from pytrace.sema.casts import too_long, value_type, written_type
 from pytrace.sema.convert import convert
 from pytrace.sema.elaborator import EMPTY, UNKNOWN, statement, type_name
 from pytrace.sema.expressions import condition, map_element, map_mismatch
@@ -92,7 +92,7 @@ def subprogram(el: Elaborator, node: ast.Subprogram) -> None:
     symbol = el.inference.subprograms[node.name]
     with el.scope() as names:
         for param, target in zip(node.params, symbol.params, strict=True):
-            t = written_type(el, param.type)
+            t = value_type(el, param.type)
             if t is not None and t is not UNKNOWN:
                 target.fixed = t != String(0)
                 if target.fixed or target.type is UNKNOWN:
@@ -209,7 +209,18 @@ def _let(el: Elaborator, node: ast.Let) -> list[typed.Stmt]:
         if symbol.fixed or symbol.type is UNKNOWN:
             el.inference.set_variable(symbol, declared, Space.NONE)
     span = node.span if value is not None else node.declaration
-    return _set_variable(el, symbol, value, span)
+    lowered = _set_variable(el, symbol, value, span)
+    if node.type is not None:
+        value_type(el, node.type, _type_span(node.type.span, value is not None))
+    return lowered
+
+
+def _type_span(span: Span, has_value: bool) -> Span:
+    """Where the reference points for a declared type: with a value behind it, up to the `=`."""
+    text, end = span.source.text, span.end
+    while has_value and end < len(text) and text[end].isspace():
+        end += 1
+    return Span(span.source, span.start, end, span.expanded_from)
 
 
 @statement(ast.Assign)
@@ -261,6 +272,8 @@ def _set_variable(
         el.inference.set_variable(symbol, symbol.type, value.space)
     value = el.as_value(value)
     if el.final:
+        if symbol.fixed and value.type != symbol.type:
+            too_long(el, symbol.type, value.span)
         converted = convert(el, value, symbol.type)
         if converted is None:
             el.error(_variable_mismatch(symbol, value.type), span, phase=phases.CONVERT)

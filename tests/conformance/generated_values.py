@@ -135,10 +135,14 @@ class Expressions:
         return Value(f"((uint8[{bits // 8}])((uint{bits})({value.text})))[{index}]")
 
     def letter(self, depth: int) -> Value:
+        """UNDEFINED: what stands behind the end of a text."""
         text = self.chance.choice(self.texts)
         if text[0] == "$" and self.chance.random() < 0.5:
             return Value(f"{text}[0]")
-        return Value(f"(str({text}, 9))[{self.chance.randint(0, 9)}]")
+        if self.chance.random() < 0.5:
+            return Value(f"(str({text}, 9))[0]")
+        text = self.quoted()
+        return Value(f"({text})[{self.chance.randint(0, len(text) - 2)}]")
 
     def member(self, depth: int) -> Value:
         if self.records and self.chance.random() < 0.3:
@@ -194,7 +198,7 @@ class Expressions:
             return self.chance.choice(self.texts) if self.chance.random() < 0.6 else self.quoted()
         if pick < 0.55:
             source = self.chance.choice(self.texts) if self.chance.random() < 0.7 else self.text(0)
-            return f"str({source}, {self.chance.choice(['0', '1', '2', '4', '9', '40', self.length()])})"
+            return f"str({source}, {self.chance.choice(['1', '2', '4', '9', '40', self.length()])})"
         if pick < 0.65:
             return f"str({self.chance.choice(self.texts)})"
         if pick < 0.8:
@@ -204,7 +208,8 @@ class Expressions:
         return f"str_concat({self.text(0)}, {self.text(0)})"
 
     def length(self) -> str:
-        return f"({self.chance.choice(self.ints).text} & 15)"
+        """UNDEFINED: a length of 0, for which the reference reads nothing into what has not been set."""
+        return f"(({self.chance.choice(self.ints).text} & 15) + 1)"
 
     def tuple(self, depth: int) -> tuple[str, tuple[str, ...]]:
         if self.tuples and self.chance.random() < 0.3:

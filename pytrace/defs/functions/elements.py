@@ -128,7 +128,7 @@ ROWS = (
         "parts are "
         "written as a tuple: `delete(@m, (1, 2))`.  `delete(@m[1, 2])` is the old form.",
         signatures=("bool delete(map m, key k)", "bool delete(map scalar)", "bool delete(map[key])"),
-        params=(Param("m", Kind.MAP), Param("k", Kind.KEY, optional=True)),
+        params=(Param("map", Kind.MAP), Param("key", Kind.KEY, optional=True)),
         type_rule=_delete_type,
         fold=_delete_fold,
         lower=_delete,
@@ -138,7 +138,7 @@ ROWS = (
         library=True,
         doc="Whether a map has an element with that key.",
         signatures=("bool has_key(map m, key k)",),
-        params=(Param("m", Kind.MAP), Param("k", Kind.KEY)),
+        params=(Param("map", Kind.MAP), Param("key", Kind.KEY)),
         type_rule=_has_key_type,
         lower=_has_key,
     ),
@@ -149,7 +149,7 @@ ROWS = (
         "value if "
         "there is no such element.",
         signatures=("bool find(map m, key k, $value)",),
-        params=(Param("m", Kind.MAP), Param("k", Kind.KEY), Param("value", Kind.VARIABLE)),
+        params=(Param("map", Kind.MAP), Param("key", Kind.KEY), Param("var", Kind.VARIABLE)),
         type_rule=_find_type,
         lower=_find,
     ),
