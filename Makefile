@@ -1,5 +1,5 @@
 # Short names for what is done often.  Each is one command; see bin/test for the whole.
-.PHONY: test unit live conformance vm bench lint wheel clean
+.PHONY: test unit live conformance vm check-kernels bench lint wheel clean
 
 test:
 	bin/test
@@ -11,6 +11,9 @@ conformance:
 	bin/test tests/conformance
 vm:
 	PYTRACE_REQUIRE=vm bin/test tests/kernels
+check-kernels:
+	bin/test --version >/dev/null
+	.venv/bin/python tests/kernels/matrix --write
 bench:
 	tests/bench/run.py
 lint:

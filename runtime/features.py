@@ -177,15 +177,19 @@ class Features:
         return True
 
     def dpath(self) -> bool | None:
-        """bpf_d_path, for tracing programs on the functions that the kernel lists."""
+        """bpf_d_path: in tracing programs on the functions that the kernel lists, or at least in iterators."""
+        found = self._dpath("dentry_open", "trace_fentry")
+        return found or self._dpath("bpf_iter_task_file", "trace_iter") or found
+
+    def _dpath(self, function: str, attach_type: str) -> bool | None:
         btf = self._btf()
-        found = btf.find_func_id("dentry_open", "vmlinux") if btf else None
+        found = btf.find_func_id(function, "vmlinux") if btf else None
         if found is None:
             return False
         # r1 is no path: what the verifier says tells whether it got as far as looking at the arguments
         insns = insn(_MOV64_IMM, 2) + insn(_MOV64_IMM, 3) + insn(_CALL, imm=147) + _RETURN_ZERO
         load = ProgramLoad(
-            abi.PROGRAM_TYPES["tracing"], insns, name="feature", attach_type=abi.ATTACH_TYPES["trace_fentry"],
+            abi.PROGRAM_TYPES["tracing"], insns, name="feature", attach_type=abi.ATTACH_TYPES[attach_type],
             attach_btf_id=found[0], log_level=1, log_size=4096,
         )  # fmt: skip
         try:

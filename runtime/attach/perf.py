@@ -65,7 +65,7 @@ def attach_perf_event(
     kernel = session.kernel
     event = PerfEvent(kind, config, period=period, frequency=frequency, inherit=pid is not None and pid > 0)
     where = list(cpus) if cpus is not None else kernel.online_cpus()
-    none = "this machine has no such hardware counter, as most virtual machines; profile:hz:99 or software events may do"
+    none = "this machine has no such hardware counter, as most virtual machines; profile:hz:99 may do"
     advice = {
         errno.ENOENT: none,
         errno.ENODEV: none,

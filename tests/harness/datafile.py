@@ -23,7 +23,7 @@ import pytest
 
 from tests.harness import machine
 
-RUNNING = ("run", "needs", "env", "before", "after", "timeout", "stdin", "smoke")
+RUNNING = ("run", "needs", "lacks", "env", "before", "after", "timeout", "stdin", "smoke")
 COMPARING = ("compare", "normalise", "normalise-stderr")  # tests/conformance
 EXPECTING = ("expect", "regex", "absent", "stderr", "status")  # tests/live
 DIRECTIVES = frozenset((*RUNNING, *COMPARING, *EXPECTING))

@@ -45,6 +45,13 @@ def need(*features: str) -> None:
         pytest.skip(f"missing feature {feature}: {why}")
 
 
+def lack(*features: str) -> None:
+    """Skip the running test if one of the features is there: it shows what is said where they are missing."""
+    for feature in features:
+        if not missing(feature):
+            pytest.skip(f"shows what is said about a missing feature {feature}, and it is there")
+
+
 @cache
 def declared_skips() -> frozenset[str]:
     """The features that CI's kernel does not have, from tests/skips: `feature  reason` a line, `#` comments."""
@@ -88,17 +95,7 @@ def _tracing_program(attach_type: int, function: str) -> str:
     if btf_id <= 0:
         return f"{function} is not in the kernel's BTF"
     code = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
-    insns, license_, log = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL"), bytearray(116)
-    struct.pack_into("<IIQQ", log, 0, BPF_PROG_TYPE_TRACING, 2, ctypes.addressof(insns), ctypes.addressof(license_))
-    struct.pack_into("<I", log, 68, attach_type)
-    struct.pack_into("<I", log, 108, btf_id)
-    attr = ctypes.create_string_buffer(bytes(log), len(log))
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(NR_BPF[platform.machine()], BPF_PROG_LOAD, attr, len(log))
-    if fd < 0:
-        return f"the kernel refuses the program: {os.strerror(ctypes.get_errno())}"
-    os.close(fd)
-    return ""
+    return _loads(BPF_PROG_TYPE_TRACING, code, attach_type, btf_id)
 
 
 def _bcc() -> str:
@@ -112,6 +109,44 @@ def _uprobe_multi() -> str:
 
 def _kprobe_multi() -> str:
     return _path(PMU / "kprobe") or _in_btf("bpf_kprobe_multi_link")
+
+
+def _capability(number: int) -> str:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:") and int(line.split()[1], 16) >> number & 1:
+            return ""
+    return f"capability {number} is missing"
+
+
+def _write_user() -> str:
+    """Try to load a kprobe program that calls bpf_probe_write_user(0, a word on the stack, 8)."""
+    rows = [(0x7A, 0x0A, -8, 0), (0xB7, 1, 0, 0), (0xBF, 0xA2, 0, 0), (0x07, 2, 0, -8), (0xB7, 3, 0, 8)]
+    rows = [(0xB7, 0, 0, 0), *rows, (0x85, 0, 0, 36), (0xB7, 0, 0, 0), (0x95, 0, 0, 0)]
+    return _loads(2, b"".join(struct.pack("<BBhi", *row) for row in rows))
+
+
+def _loads(kind: int, code: bytes, attach_type: int = 0, btf_id: int = 0) -> str:
+    """Try to load a program of a type (enum bpf_prog_type)."""
+    insns, license_, attr = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL"), bytearray(116)
+    places = (ctypes.addressof(insns), ctypes.addressof(license_))
+    struct.pack_into("<IIQQ", attr, 0, kind, len(code) // 8, *places)
+    struct.pack_into("<I", attr, 68, attach_type)
+    struct.pack_into("<I", attr, 108, btf_id)
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(NR_BPF[platform.machine()], BPF_PROG_LOAD, ctypes.create_string_buffer(bytes(attr), 116), 116)
+    if fd < 0:
+        return f"the kernel refuses the program: {os.strerror(ctypes.get_errno())}"
+    os.close(fd)
+    return ""
+
+
+def _kernel_variables() -> str:
+    names = Path("/proc/kallsyms").read_bytes()
+    return "" if b" process_counts\n" in names else "kallsyms has no variables (CONFIG_KALLSYMS_ALL)"
+
+
+def _error_injection() -> str:
+    return "" if os.path.exists("/sys/kernel/debug/error_injection") else "no functions with error injection"
 
 
 def cached() -> Path:
@@ -141,8 +176,16 @@ PROBES: dict[str, Callable[[], str]] = {
     "uprobe_multi": _uprobe_multi,
     "kprobe": lambda: _path(PMU / "kprobe"),
     "kprobe_multi": _kprobe_multi,
+    "kprobe_session": lambda: _path(PMU / "kprobe") or _in_btf("BPF_TRACE_KPROBE_SESSION"),
+    "kernel_variables": _kernel_variables,
+    "kfunc": lambda: _in_btf("bpf_task_from_pid"),
+    "dpath": lambda: _in_btf("bpf_d_path"),
+    "struct_arguments": lambda: _tracing_program(BPF_TRACE_FENTRY, "tcp_setsockopt"),
+    "write_user": _write_user,
     "fentry": lambda: _tracing_program(BPF_TRACE_FENTRY, "vfs_read"),
     "iter": lambda: _tracing_program(BPF_TRACE_ITER, "task"),
+    "error_injection": _error_injection,
+    "sys_resource": lambda: _capability(24),
     "hardware": lambda: _path(PMU / "cpu"),
     "perf_software": lambda: _path(PMU / "software"),
     "block": lambda: _path(TRACING / "events" / "block"),

@@ -1,7 +1,8 @@
 """Scripts with expectations: every case of tests/live/*.case runs pytrace on this kernel.
 
 Directives beside those of tests/harness/datafile.py: `expect` (a whole line of stdout, in this order), `regex` (found
-in stdout), `absent` (not found in stdout or stderr), `stderr` (a regex found there), `status` (default 0).
+in stdout), `absent` (not found in stdout or stderr), `stderr` (a regex found there), `status` (default 0); and `lacks`:
+the case shows what is said where a feature is missing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.harness.tracer import run_case
 @pytest.mark.usefixtures("nothing_left_behind")
 def test_script(case: datafile.Case, pytrace: str, test_programs: Path, tmp_path: Path) -> None:
     machine.need(*case.words("needs"))
+    machine.lack(*case.words("lacks"))
     done = run_case(case, pytrace, test_programs, tmp_path)
     wrong = differences(case, done)
     assert not wrong, "\n".join([*wrong, done.describe()])

@@ -1,10 +1,14 @@
 /* Does what its arguments say, word by word, and ends: the system calls and load that a test wants to see.
- *   getppid N   open PATH N   write N   sleep MS   busy MS   exec PROGRAM   fault N   read N */
+ *   getppid N   open PATH N   write N   sleep MS   busy MS   exec PROGRAM   fault N   read N
+ *   nodelay V (of a TCP socket)   cookie N (send N packets to oneself, then say the socket's cookie) */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/tcp.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +37,26 @@ static void fault(long pages)
 	for (long i = 0; i < pages; i++)
 		p[i * 4096] = 1;
 	munmap(p, pages * 4096);
+}
+
+static void nodelay(int value)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value));
+	close(s);
+}
+
+static void cookie(long packets)
+{
+	struct sockaddr_in self = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	unsigned long number = 0;
+	socklen_t size = sizeof(number);
+	for (; packets > 0; packets--)
+		sendto(s, "hello", 5, 0, (struct sockaddr *)&self, sizeof(self));
+	getsockopt(s, SOL_SOCKET, SO_COOKIE, &number, &size);
+	printf("asked %lu\n", number);
+	close(s);
 }
 
 int main(int argc, char **argv)
@@ -69,6 +93,10 @@ int main(int argc, char **argv)
 		} else if (!strcmp(what, "exec")) {
 			execl(arg, arg, "one", "two three", (char *)NULL);
 			return 4;
+		} else if (!strcmp(what, "nodelay")) {
+			nodelay(atoi(arg));
+		} else if (!strcmp(what, "cookie")) {
+			cookie(atol(arg));
 		} else if (!strcmp(what, "status")) {
 			return atoi(arg);
 		} else {
