@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def loaded() -> list[tuple[int, str]]:
-    """(program id, function) of the functions of all programs with BTF.  Programs that go away meanwhile are left out."""
+    """(program id, function) of the functions of all programs with BTF; one that goes away meanwhile is left out."""
     found = []
     number = kernel.next_id(abi.PROG_GET_NEXT_ID, 0)
     while number is not None:
