@@ -3,6 +3,7 @@ little of what it can.  The tests are those of tests/live and tests/conformance 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -37,6 +38,7 @@ def test_smoke_on_6_12() -> None:
         done = subprocess.run(
             [str(machine.ROOT / "tests" / "kernels" / "run"), command + shlex.join(pytest_command)],
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "VM_SECONDS": os.environ.get("VM_SECONDS", "1200")},
             capture_output=True,
             text=True,
             errors="replace",
