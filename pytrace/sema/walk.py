@@ -49,7 +49,26 @@ def operation_span(node: ast.Expr, first: ast.Expr) -> Span:
     span, left = node.span, first.span
     if left.source is not span.source or not span.start <= left.start < span.end:
         return span  # the operand came from elsewhere: a macro's argument
-    return Span(span.source, left.start, span.end, span.expanded_from)
+    return Span(span.source, _start(first), span.end, span.expanded_from)
+
+
+def _start(node: ast.Expr) -> int:
+    """Where an operand starts: where its own first operand does."""
+    while True:
+        match node:
+            case ast.Binary():
+                first = node.left
+            case ast.Ternary():
+                first = node.cond
+            case ast.FieldAccess() | ast.TupleAccess() | ast.Index():
+                first = node.base
+            case ast.IncDec(prefix=False):
+                first = node.target
+            case _:
+                return node.span.start
+        if first.span.source is not node.span.source or not node.span.start <= first.span.start < node.span.end:
+            return node.span.start
+        node = first
 
 
 def descendants(node: ast.Node) -> Iterator[ast.Node]:
