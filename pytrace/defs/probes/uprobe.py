@@ -295,7 +295,7 @@ def _place(site: AttachSite, pattern: Pattern, offset: int, problem: str) -> Att
 def _hint(site: AttachSite, pattern: Pattern) -> str:
     functions = site.target.elf_functions(pattern.target)
     if not functions and "!/" in pattern.target and not site.target.elf_loadable(pattern.target):
-        return f"{pattern.target} is not there, no library, or compressed: only what archives store as it is can be probed"
+        return f"{pattern.target} is not there, no library, or compressed: archives must store it as it is"
     if not functions:
         return f"{pattern.target} has no function symbols, it may be stripped: try an address, or install debug symbols"
     if has_wildcard(pattern.function):
