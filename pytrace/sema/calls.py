@@ -17,7 +17,7 @@ from pytrace.sema.convert import cast, convert
 from pytrace.sema.elaborator import UNKNOWN, expression, type_name
 from pytrace.sema.externs import extern_call
 from pytrace.sema.joins import is_int, join, kind_name, literal_type, signed
-from pytrace.types import INT64, UINT64, Aggregate, Int, NoneType, Pointer, String
+from pytrace.types import INT64, UINT64, Aggregate, Int, NoneType, Pointer, Space, String
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,6 +246,11 @@ def _subprogram_call(el: Elaborator, node: ast.Call, symbol: typed.SubprogramSym
     for given, param in zip(args, symbol.params, strict=True):
         if not param.fixed and isinstance(given.type, String) and isinstance(param.type, String):
             el.inference.set_variable(param, join(param.type, given.type) or param.type, given.space)
+        if given.space != param.space and given.space != Space.NONE:
+            if param.space == Space.NONE:
+                el.inference.set_variable(param, param.type, given.space)
+            elif isinstance(param.type, Pointer):
+                el.warning(phases.CONVERT, "Addrspace mismatch", given.span)
         converted = convert(el, given, param.type)
         if converted is None:
             el.error(
@@ -253,4 +258,5 @@ def _subprogram_call(el: Elaborator, node: ast.Call, symbol: typed.SubprogramSym
             )
             converted = given
         out.append(converted)
-    return typed.SubprogramCall(type=symbol.return_type, span=node.span, symbol=symbol, args=tuple(out))
+    kind, space = symbol.return_type, symbol.space
+    return typed.SubprogramCall(type=kind, span=node.span, space=space, symbol=symbol, args=tuple(out))

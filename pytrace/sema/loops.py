@@ -122,6 +122,9 @@ def _return_from(
     if grows and value is not None and isinstance(value.type, String) and value.type.size > symbol.return_type.size:
         symbol.return_type = value.type
         el.inference.widened()
+    if value is not None and symbol.space == Space.NONE and value.space != Space.NONE:
+        symbol.space = value.space
+        el.inference.widened()
     wanted = symbol.return_type
     if el.final:
         t: Type = types.VOID if value is None else value.type

@@ -20,7 +20,7 @@ from pytrace.sema.imports import with_imports
 from pytrace.sema.infer import Inference, declare_maps, declare_subprograms
 from pytrace.sema.mapuse import MapUse
 from pytrace.sema.params import named_parameters
-from pytrace.sema.subprograms import report_recursion
+from pytrace.sema.subprograms import check_definitions, report_recursion
 from pytrace.sema.typenames import TypeScope
 from pytrace.sema.unit import Split
 from pytrace.sema.variables import VariableCheck
@@ -98,6 +98,8 @@ class Analysis:
         self.scope = TypeScope(self.target, definitions, self.externs)
         self._stop_on_errors()
         units = self._folded(units)
+        self._stop_on_errors()
+        check_definitions(script, self.diagnostics)
         self._stop_on_errors()
         self.named = named_parameters(units, self.registry, self.options, self.diagnostics)
         return self._inferred(script, units)

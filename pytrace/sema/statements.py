@@ -96,7 +96,7 @@ def subprogram(el: Elaborator, node: ast.Subprogram) -> None:
             if t is not None and t is not UNKNOWN:
                 target.fixed = t != String(0)
                 if target.fixed or target.type is UNKNOWN:
-                    el.inference.set_variable(target, t, Space.KERNEL)
+                    el.inference.set_variable(target, t, Space.NONE)  # the calls say
             names[param.variable.name] = target
         result = written_type(el, node.return_type)
         if result is not None and (result != String(0) or not isinstance(symbol.return_type, String)):

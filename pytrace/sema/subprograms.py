@@ -1,12 +1,14 @@
-"""What the script's `fn`s do when they are called: call each other, end the probe.
+"""The script's `fn`s as a whole: each is there once, none calls itself; what they do when they are called.
 
-Place in the pipeline: behind inference; code generation asks `may_end_probe` too.  In: symbols with their bodies.  Out:
-errors about recursion, which BPF does not have.  What a newcomer would get wrong: `exit()` inside a `fn` ends the probe
-that called it, through every `fn` between the two.
+Place in the pipeline: around inference; code generation asks `may_end_probe` too.  In: definitions, later symbols with
+their bodies.  Out: errors, such as about recursion, which BPF does not have.  What a newcomer would get wrong: `exit()`
+inside a `fn` ends the probe that called it, through every `fn` between the two.
 """
 
 from __future__ import annotations
 
+from pytrace.diagnostics import Context
+from pytrace.grammar import ast
 from pytrace.sema import typed
 from pytrace.sema.typed_tree import typed_nodes
 
@@ -15,6 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytrace.diagnostics import Diagnostics
+
+
+def check_definitions(script: ast.Script, diagnostics: Diagnostics) -> None:
+    """Each `fn` is there once, and each of its parameters."""
+    known: dict[str, ast.Subprogram] = {}
+    for item in script.items:
+        if not isinstance(item, ast.Subprogram):
+            continue
+        first = known.setdefault(item.name, item)
+        if first is not item:
+            context = Context("This is the original definition.", first.span)
+            diagnostics.error(f"Redefinition of function: {item.name}", item.span, contexts=(context,))
+        names = [p.variable.name for p in item.params]
+        for n, parameter in enumerate(item.params):
+            if parameter.variable.name in names[:n]:
+                diagnostics.error(f"Parameter has already been used: ${parameter.variable.name}", parameter.span)
 
 
 def calls(symbol: typed.SubprogramSymbol) -> list[typed.SubprogramCall]:

@@ -62,6 +62,8 @@ class SubprogramSymbol:
     return_type: Type
     span: Span
     body: Block | None = None
+    space: str = Space.NONE
+    """Whose memory a pointer that it returns is in."""
 
 
 @record(eq=False)

@@ -82,3 +82,13 @@ def test_what_llvm_refuses_is_a_bug_of_ours() -> None:
 def test_what_is_no_object_is_refused() -> None:
     with pytest.raises(InternalError):
         ObjectFile(b"not an object")
+
+
+def test_a_large_module_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after it is compiled as ever."""
+    before = backend.emit(TWO_PROGRAMS, "v3")
+    with monkeypatch.context() as context:
+        context.setattr(backend, "LARGE", 0)
+        large = backend.emit(TWO_PROGRAMS, "v3")
+    assert len(ObjectFile(large).link("prog.one").code) == len(ObjectFile(before).link("prog.one").code)
+    assert backend.emit(TWO_PROGRAMS, "v3") == before
