@@ -13,11 +13,11 @@ import os
 import stat
 import sys
 
-from pytrace.program import FORMAT_VERSION, Program
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from pytrace.program import Program
 
 _MAGIC = b"pytrace-program\n"
 _DIGEST = 16
@@ -51,7 +51,7 @@ def tool_identity() -> tuple[Any, ...]:
         newest = max(
             _newest(os.path.join(os.path.dirname(here), d)) for d in ("pytrace", "grammar", "codegen", "runtime")
         )
-    return (__version__, FORMAT_VERSION, sys.version_info[:3], _llvm_identity(), newest)
+    return (__version__, sys.version_info[:3], _llvm_identity(), newest)
 
 
 def _newest(folder: str) -> int:
@@ -102,6 +102,8 @@ class Cache:
         body = data[len(_MAGIC) + _DIGEST :]
         if not data.startswith(_MAGIC) or _digest(body) != data[len(_MAGIC) : len(_MAGIC) + _DIGEST]:
             return None
+        from pytrace.program import Program
+
         try:
             fingerprint, plain = marshal.loads(body)
             return Program.from_plain(plain) if is_current(fingerprint) else None
