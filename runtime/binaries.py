@@ -36,6 +36,8 @@ def through_root(pid: int, path: str) -> str:
 
 def resolve(pattern: str, pid: int | None, unsafe: bool = False) -> list[str]:
     """The executables and libraries that `pattern` means, the best first.  `unsafe`: any file that exists."""
+    if "\0" in pattern:
+        return []
     foreign = pid is not None and in_other_namespace(pid)
     candidates = [pattern]
     if "/" not in pattern:

@@ -69,7 +69,7 @@ def is_current(fingerprint: Iterable[str]) -> bool:
 def _stat(path: str) -> str:
     try:
         info = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # a name may have a NUL
         return "absent"
     return f"{info.st_dev}:{info.st_ino}:{info.st_size}:{info.st_mtime_ns}"
 

@@ -299,7 +299,7 @@ class Machine:
         self._note(identity.file(path))
         try:
             return os.stat(path).st_ino
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     @cached_property

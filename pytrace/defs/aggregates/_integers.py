@@ -36,7 +36,7 @@ def integer_rule(name: str) -> Callable[[CallSite], Type]:
 
     def rule(site: CallSite) -> Type:
         given = site.arg_type(0)
-        if site.final and not isinstance(given, (Int, Enum, Aggregate)):
+        if site.final and not isinstance(given, (Int, Enum)):
             site.error(f"{name}() only supports integer arguments ({given} provided)")
         signed = is_signed(given)
         return Aggregate(f"{name}_t" if signed else f"u{name}_t", name, signed)
