@@ -13,7 +13,7 @@ import pytest
 
 from pytrace.diagnostics import MachineError
 from pytrace.program import ProbeSpec, Program
-from pytrace.runtime import attach
+from pytrace.runtime.attach import probe, tracing
 from tests.harness.assembler import Code, Row, Run, counter, program
 
 pytestmark = [pytest.mark.feature("root"), pytest.mark.usefixtures("nothing_left_behind")]
@@ -51,7 +51,7 @@ def seen(run: Run) -> int:
 @pytest.mark.feature("kprobe")
 @pytest.mark.parametrize("returns", [False, True])
 def test_kprobes_one_by_one(returns: bool) -> None:
-    row = attached(lambda s, fd: attach.attach_kprobe(s, fd, "vfs_read", returns=returns))
+    row = attached(lambda s, fd: probe.attach_kprobe(s, fd, "vfs_read", returns=returns))
     run = Run(counting("kprobe"), {"p": row})
     assert run(timeout=0) == 0
     assert seen(run) >= 3
@@ -59,7 +59,7 @@ def test_kprobes_one_by_one(returns: bool) -> None:
 
 @pytest.mark.feature("kprobe")
 def test_a_kprobe_in_the_middle_of_an_instruction_says_so() -> None:
-    row = attached(lambda s, fd: attach.attach_kprobe(s, fd, "vfs_read", offset=1))
+    row = attached(lambda s, fd: probe.attach_kprobe(s, fd, "vfs_read", offset=1))
     run = Run(counting("kprobe"), {"p": row})
     with pytest.raises(MachineError, match="Unable to attach probe"):
         run(timeout=0)
@@ -68,7 +68,7 @@ def test_a_kprobe_in_the_middle_of_an_instruction_says_so() -> None:
 
 @pytest.mark.feature("kprobe")
 def test_an_unknown_function_says_so() -> None:
-    row = attached(lambda s, fd: attach.attach_kprobe(s, fd, "no_such_function"))
+    row = attached(lambda s, fd: probe.attach_kprobe(s, fd, "no_such_function"))
     run = Run(counting("kprobe"), {"p": row})
     with pytest.raises(MachineError, match="Unable to attach probe"):
         run(timeout=0)
@@ -80,7 +80,7 @@ def test_an_unknown_function_says_so() -> None:
 @pytest.mark.parametrize("returns", [False, True])
 def test_kprobes_together(returns: bool) -> None:
     functions = ["vfs_read", "vfs_open"]
-    row = attached(lambda s, fd: attach.attach_kprobe_multi(s, fd, functions, returns=returns))
+    row = attached(lambda s, fd: probe.attach_kprobe_multi(s, fd, functions, returns=returns))
     run = Run(counting("kprobe", attach_type="trace_kprobe_multi"), {"p": row})
     assert run(timeout=0) == 0
     assert ("attached", 2) in run.output.log and seen(run) >= 6
@@ -89,7 +89,7 @@ def test_kprobes_together(returns: bool) -> None:
 @pytest.mark.smoke
 @pytest.mark.feature("kprobe_multi")
 def test_a_session_link_sees_entry_and_return() -> None:
-    row = attached(lambda s, fd: attach.attach_kprobe_multi(s, fd, ["vfs_open"], session_link=True))
+    row = attached(lambda s, fd: probe.attach_kprobe_multi(s, fd, ["vfs_open"], session_link=True))
     run = Run(counting("kprobe", attach_type="trace_kprobe_session"), {"p": row})
     try:
         run(timeout=0)
@@ -101,7 +101,7 @@ def test_a_session_link_sees_entry_and_return() -> None:
 @pytest.mark.smoke
 @pytest.mark.feature("rawtracepoint")
 def test_raw_tracepoints() -> None:
-    row = attached(lambda s, fd: attach.attach_raw_tracepoint(s, fd, "sys_enter"))
+    row = attached(lambda s, fd: tracing.attach_raw_tracepoint(s, fd, "sys_enter"))
     run = Run(counting("raw_tracepoint"), {"p": row})
     assert run(timeout=0) == 0
     assert seen(run) >= 3
@@ -113,7 +113,7 @@ def test_raw_tracepoints() -> None:
     ("kind", "target"), [("trace_fentry", "vfs_read"), ("trace_fexit", "vfs_read"), ("trace_raw_tp", "sys_enter")]
 )
 def test_tracing_programs(kind: str, target: str) -> None:
-    how = attach.attach_raw_tracepoint if kind == "trace_raw_tp" else attach.attach_fentry
+    how = tracing.attach_raw_tracepoint if kind == "trace_raw_tp" else tracing.attach_fentry
     run = Run(counting("tracing", attach_type=kind, attach_to=target), {"p": attached(how)})
     assert run(timeout=0) == 0
     assert seen(run) >= 3
@@ -123,13 +123,13 @@ def test_tracing_programs(kind: str, target: str) -> None:
 @pytest.mark.feature("iter", "btf")
 def test_iterators_run_once_and_can_be_pinned() -> None:
     made = counting("tracing", attach_type="trace_iter", attach_to="task")
-    row = Row(phase="iter", attach=lambda session, probe, fd: attach.attach_iter(session, fd))
+    row = Row(phase="iter", attach=lambda session, _, fd: tracing.attach_iter(session, fd))
     run = Run(made, {"p": row})
     assert run(timeout=5) == 0
     assert seen(run) > 1
     path = "/sys/fs/bpf/pytrace_test_pin"
     name = os.path.basename(path)
-    row = Row(phase="iter", attach=lambda session, probe, fd: attach.attach_iter(session, fd, pin=name))
+    row = Row(phase="iter", attach=lambda session, _, fd: tracing.attach_iter(session, fd, pin=name))
     run = Run(made, {"p": row})
     try:
         run(timeout=5)

@@ -14,7 +14,7 @@ import pytest
 
 from pytrace.diagnostics import KernelError, MachineError, VerifierError
 from pytrace.program import GlobalSpec, MapSpec, ProbeSpec, Program
-from pytrace.runtime import attach
+from pytrace.runtime.attach import perf
 from pytrace.runtime.sys import kernel
 from tests.harness.assembler import Code, Row, Run, counter, program
 
@@ -24,14 +24,14 @@ BEGIN, END = Row("begin"), Row("end")
 
 
 def tracepoint(event: str) -> Row:
-    return Row(attach=lambda session, probe, fd: attach.attach_tracepoint(session, "syscalls", event, fd))
+    return Row(attach=lambda session, _, fd: perf.attach_tracepoint(session, "syscalls", event, fd))
 
 
 def calling(function: Callable[[], object], times: int) -> Row:
     """A row that attaches to getppid and then lets this process call something, as if others did."""
 
     def attach_and_call(session: Any, probe: ProbeSpec, fd: int) -> Any:
-        link = attach.attach_tracepoint(session, "syscalls", "sys_enter_getppid", fd)
+        link = perf.attach_tracepoint(session, "syscalls", "sys_enter_getppid", fd)
         for _ in range(times):
             function()
         return link
@@ -197,7 +197,7 @@ def test_what_cannot_be_attached_follows_missing_probes() -> None:
 
     rows = {
         "t": tracepoint("sys_enter_getsid"),
-        "no": Row(attach=lambda session, probe, fd: attach.attach_tracepoint(session, "no", "such", fd)),
+        "no": Row(attach=lambda session, _, fd: perf.attach_tracepoint(session, "no", "such", fd)),
     }
     with pytest.raises(MachineError, match="Unable to attach probe: tracepoint:no:such"):
         Run(made("error"), rows)()
@@ -212,8 +212,8 @@ def test_what_cannot_be_attached_follows_missing_probes() -> None:
 def test_timers_fire() -> None:
     codes = [Code().count("@i").leave().spec("perf_event"), Code().count("@p").leave().spec("perf_event")]
     rows = {
-        "i": Row(attach=lambda session, probe, fd: attach.attach_interval(session, fd, period=10_000_000)),
-        "p": Row(attach=lambda session, probe, fd: attach.attach_profile(session, fd, frequency=99)),
+        "i": Row(attach=lambda session, _, fd: perf.attach_interval(session, fd, period=10_000_000)),
+        "p": Row(attach=lambda session, _, fd: perf.attach_profile(session, fd, frequency=99)),
     }
     probes = [ProbeSpec("i", "interval:ms:10", 0, {}), ProbeSpec("p", "profile:hz:99", 1, {})]
     run = Run(program(codes, probes, maps=(counter("@i"), counter("@p"))), rows)
@@ -243,7 +243,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[int]]:
 @pytest.mark.parametrize("returns", [False, True])
 def test_uprobes_one_by_one(traced: tuple[str, list[int]], returns: bool) -> None:
     path, offsets = traced
-    row = Row(attach=lambda session, probe, fd: attach.attach_uprobe(session, fd, path, offsets[0], returns=returns))
+    row = Row(attach=lambda session, _, fd: probe.attach_uprobe(session, fd, path, offsets[0], returns=returns))
     made = program([Code().count().leave().spec("kprobe")], [ProbeSpec("u", "u", 0, {})], maps=(counter(),))
     run = Run(made, {"u": row}, command=path)
     assert run() == 0
@@ -253,7 +253,7 @@ def test_uprobes_one_by_one(traced: tuple[str, list[int]], returns: bool) -> Non
 @pytest.mark.feature("uprobe_multi")
 def test_uprobes_together(traced: tuple[str, list[int]]) -> None:
     path, offsets = traced
-    row = Row(attach=lambda session, probe, fd: attach.attach_uprobe_multi(session, fd, path, offsets))
+    row = Row(attach=lambda session, _, fd: probe.attach_uprobe_multi(session, fd, path, offsets))
     code = Code().count().leave().spec("kprobe", attach_type="trace_uprobe_multi")
     run = Run(program([code], [ProbeSpec("u", "u", 0, {})], maps=(counter(),)), {"u": row}, command=path)
     assert run() == 0
@@ -267,8 +267,8 @@ def test_software_events_and_watchpoints() -> None:
 
     word, software = c_long(0), abi.PERF_TYPE_SOFTWARE
     rows = {
-        "s": Row(attach=lambda session, probe, fd: attach.attach_perf_event(session, software, 2, fd, period=1)),
-        "w": Row(attach=lambda session, probe, fd: attach.attach_watchpoint(session, fd, addressof(word), 8, "w")),
+        "s": Row(attach=lambda session, _, fd: perf.attach_perf_event(session, software, 2, fd, period=1)),
+        "w": Row(attach=lambda session, _, fd: perf.attach_watchpoint(session, fd, addressof(word), 8, "w")),
     }
     codes = [Code().count("@s").leave().spec("perf_event"), Code().count("@w").leave().spec("perf_event")]
     probes = [ProbeSpec("s", "software:page-faults:1", 0, {}), ProbeSpec("w", "watchpoint", 1, {})]
@@ -287,7 +287,7 @@ def test_software_events_and_watchpoints() -> None:
 def test_a_kernel_without_kprobes_says_so() -> None:
     if os.path.exists("/sys/bus/event_source/devices/kprobe"):
         pytest.skip("missing feature no_kprobe: this kernel has kprobes")
-    row = Row(attach=lambda session, probe, fd: attach.attach_kprobe(session, fd, "vfs_read"))
+    row = Row(attach=lambda session, _, fd: probe.attach_kprobe(session, fd, "vfs_read"))
     run = Run(program([Code().leave().spec("kprobe")], [ProbeSpec("k", "kprobe:vfs_read", 0, {})]), {"k": row})
     with pytest.raises(MachineError, match="Unable to attach probe: kprobe:vfs_read"):
         run()
@@ -304,7 +304,7 @@ def test_ctrl_c_does_not_wait_for_slow_handlers_but_end_probes_are_heard() -> No
     from time import sleep
 
     codes = [Code().emit(0, 1).leave().spec("perf_event"), Code().emit(1, 2).leave().spec("raw_tracepoint")]
-    row = Row(attach=lambda session, probe, fd: attach.attach_interval(session, fd, period=200_000))
+    row = Row(attach=lambda session, _, fd: perf.attach_interval(session, fd, period=200_000))
     made = program(codes, [ProbeSpec("i", "interval:us:200", 0, {}), ProbeSpec("e", "end", 1, {})], events=2)
     run = Run(made, {"i": row, "e": END})
     run.delay = lambda: sleep(0.005)
