@@ -293,6 +293,8 @@ def _place(site: AttachSite, pattern: Pattern, offset: int, problem: str) -> Att
 
 
 def _hint(site: AttachSite, pattern: Pattern) -> str:
+    if has_wildcard(pattern.target):
+        return ""
     functions = site.target.elf_functions(pattern.target)
     if not functions and "!/" in pattern.target and not site.target.elf_loadable(pattern.target):
         return f"{pattern.target} is not there, no library, or compressed: archives must store it as it is"
