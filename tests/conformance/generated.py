@@ -88,6 +88,8 @@ class Writer(Expressions):
         return f"print({self.number(3).text});"
 
     def printed_bool(self) -> str:
+        if self.chance.random() < 0.2:
+            return f"print({self.same_tuples()});"
         return f"print({self.truth(3)});"
 
     def printed_text(self) -> str:

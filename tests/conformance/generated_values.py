@@ -38,7 +38,6 @@ class Expressions:
         self.tuples: list[tuple[str, tuple[str, ...]]] = []
         self.records: list[str] = []
         self.counter = 0
-        self.comparing = False
         self.short = False
 
     def name(self, sigil: str) -> str:
@@ -173,17 +172,13 @@ class Expressions:
         if pick < 0.9:
             text, word = self.text(1), self.text(0)
             return self.chance.choice([f"strcontains({text}, {word})", f"(strstr({text}, {word}) >= 0)"])
-        if pick < 0.95 and not self.comparing:
-            return self.same_tuples()
         return f"({self.number(depth - 1).text} {self.chance.choice(['&&', '||'])} {self.number(depth - 1).text})"
 
     def same_tuples(self) -> str:
-        """DIFFERENCE "A comparison of tuples within another": not within itself."""
-        self.comparing = True
+        """DIFFERENCE "A comparison of tuples within another", DIFFERENCE "Fields of a record that is made of macros": these
+        are printed at once, and hold none themselves."""
         one, kinds = self.tuple(1)
-        text = f"({one} {self.chance.choice(['==', '!='])} {self.tuple_of(kinds)})"
-        self.comparing = False
-        return text
+        return f"({one} {self.chance.choice(['==', '!='])} {self.tuple_of(kinds)})"
 
     # ---------------------------------------------------------------- texts and tuples
 
