@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytrace.toolbox import Tool
+
 _DEBUG_STAGES = (
     "parse", "ast", "types", "codegen", "codegen-opt", "dis", "libbpf", "verifier", "program", "time",
 )  # fmt: skip
@@ -34,7 +36,7 @@ class Invocation:
     file: str = ""
     search: str = ""
     action: str = "run"
-    """run, list, help, version, info, clear-cache, explain."""
+    """run, list, help, version, info, tools, clear-cache, explain."""
     topic: str = ""
     pid_text: str = ""
     dwarf_pid_texts: list[str] = field(default_factory=list)
@@ -178,6 +180,7 @@ OPTIONS = (
     OptionDef("pid", "p", "PID", _pid),
     OptionDef("probe-filter", "", "REGEX", _set("probe_filter")),
     OptionDef("quiet", "q", "", _set("quiet", True)),
+    OptionDef("tools", "", "", _action("tools")),
     OptionDef("test", "", "", _mode_alias("test", "test")),
     OptionDef("traceable-functions", "", "FILE", _set("traceable_functions")),
     OptionDef("unsafe", "", "", _set("unsafe", True)),
@@ -199,7 +202,8 @@ USAGE:
     pytrace [options] filename
     pytrace [options] - <stdin input>
     pytrace [options] -e 'program'
-    pytrace [options] TOOL         a bundled tool, such as execsnoop
+    pytrace [options] TOOL [tool's options]
+                                   a bundled tool, such as execsnoop
     use -- after filename/-e 'program' for named script parameters
 
 OPTIONS:
@@ -207,8 +211,9 @@ OPTIONS:
     -l, --list [search|filename]
                    list kernel probes or probes in a program
     -v, --verbose  enable verbose messages; with -l, also show probe arguments
+    --tools        list the bundled tools
     -h, --help [NAME]
-                   show this help message, or explain a builtin, function or probe
+                   show this help message, or explain a tool, builtin, function or probe
     -V, --version  version
     --info         print information about kernel BPF support
 
@@ -286,6 +291,8 @@ EXAMPLES:
         the arguments of a tracepoint
     pytrace --help hist
         what hist() does
+    pytrace opensnoop -x
+        a bundled tool: files that could not be opened
 """
 
 
@@ -315,8 +322,15 @@ def split(
     given: list[tuple[OptionDef, str]] = []
     words: list[str] = []
     at = 0
+    tool = None
     while at < len(argv):
         word = argv[at]
+        if tool is not None and word.startswith("-"):  # behind a bundled tool's name, the tool's own options come first
+            own = tool.take(argv, at)
+            if own is not None:
+                words += own[0]
+                at = own[1]
+                continue
         at += 1
         if word == "--":
             return given, words, argv[at:]
@@ -347,7 +361,18 @@ def split(
                 given.append((option, value))
         else:
             words.append(word)
+            if len(words) == 1 and table is OPTIONS:
+                tool = _tool(word, given)
     return given, words, []
+
+
+def _tool(word: str, given: list[tuple[OptionDef, str]]) -> Tool | None:
+    """The bundled tool that the first word names, if that word is what is to be run."""
+    if "/" in word or "." in word or any(o.short in "el" and o.short for o, _ in given):
+        return None
+    from pytrace import toolbox
+
+    return toolbox.find(word)
 
 
 def parse(argv: list[str], inv: Invocation | None = None) -> Invocation:
@@ -359,7 +384,7 @@ def parse(argv: list[str], inv: Invocation | None = None) -> Invocation:
     given, words, after = split(argv)
     for option, value in given:
         option.apply(inv, value)
-        if inv.action in ("help", "version", "info"):  # at once, in the order of the options
+        if inv.action in ("help", "version", "info", "tools"):  # at once, in the order of the options
             inv.topic = words[0] if words else ""
             return inv
     if not argv:
@@ -378,9 +403,23 @@ def parse(argv: list[str], inv: Invocation | None = None) -> Invocation:
         rest = words or after
         inv.file = rest.pop(0)
     parameters = words + after
+    tool = _tool(inv.file, given) if inv.file else None
+    if tool is not None:
+        parameters = tool.words(_translated(tool, words) + _translated(tool, after))
     inv.options.named = tuple(p[2:] for p in parameters if p.startswith("--"))
     inv.options.positional = tuple(p for p in parameters if not p.startswith("--"))
     return inv
+
+
+def _translated(tool: Tool, parameters: list[str]) -> list[str]:
+    """A tool's parameters with its flag letters as named ones, also behind `--`."""
+    found: list[str] = []
+    at = 0
+    while at < len(parameters):
+        own = tool.take(parameters, at) if parameters[at].startswith("-") else None
+        words, at = own or ([parameters[at]], at + 1)
+        found += words
+    return found
 
 
 def check_format(options: Options) -> None:

@@ -136,6 +136,11 @@ def _act(inv: Invocation) -> int:
     if inv.action == "version":
         sys.stdout.write(version() + "\n")
         return 0
+    if inv.action == "tools":
+        from pytrace import toolbox
+
+        sys.stdout.write(toolbox.table())
+        return 0
     from pytrace import driver
 
     if inv.action == "info":
@@ -168,10 +173,10 @@ def _help(topic: str) -> int:
     if not topic:
         sys.stdout.write(USAGE)
         return 0
-    from pytrace import reference
+    from pytrace import reference, toolbox
 
-    text = reference.explain(topic)
-    if text is None:
+    text = "\n".join(filter(None, (toolbox.manual(topic), reference.explain(topic))))
+    if not text:
         raise UsageError(f"nothing is known about '{topic}'", hint=reference.suggestion(topic))
     sys.stdout.write(text)
     return 0

@@ -39,24 +39,14 @@ def read_source(script: str | None, path: str) -> Source:
         with open(path, "rb") as f:
             return Source(path, f.read())
     except OSError as error:
-        tool = _bundled_tool(path)
+        from pytrace import toolbox
+
+        tool = toolbox.path_of(path)
         if tool is None:
-            raise UsageError(f"failed to open file '{path}': {error.strerror}", hint=_tool_hint(path)) from None
+            hint = "" if "/" in path or "." in path else f"bundled tools: {', '.join(toolbox.names())}"
+            raise UsageError(f"failed to open file '{path}': {error.strerror}", hint=hint) from None
         with open(tool, "rb") as f:
             return Source(path, f.read())
-
-
-def _bundled_tool(name: str) -> str | None:
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools", name + ".pt")
-    return path if "/" not in name and os.path.isfile(path) else None
-
-
-def _tool_hint(name: str) -> str:
-    if "/" in name or "." in name:
-        return ""
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools")
-    tools = sorted(f[:-3] for f in os.listdir(folder) if f.endswith(".pt"))
-    return f"bundled tools: {', '.join(tools)}"
 
 
 # ---------------------------------------------------------------- source to Program

@@ -1,0 +1,129 @@
+"""The bundled tools: where they are, what their headers say, and their own options on the command line.
+
+Place in the pipeline: under `arguments`, and for `--tools` and help.  In: a tool's name and the words behind it.  Out:
+its file, its manual, and the words as parameters of the script (`-p 5` becomes `--pid=5`).  What a newcomer would get
+wrong: a tool's header is no mere comment.  Each line of it that begins with `-` declares an option (`-p, --pid=PID
+text`), and a line `// parameters: interval=1 count=9` names the script's `$1`, `$2` … and what they are when they are
+not given; an option of the same name gives one too, since attach points take positional parameters only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pytrace.diagnostics import UsageError
+
+_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools")
+_PARAMETERS = "// parameters:"
+
+
+def names() -> list[str]:
+    """All bundled tools in order."""
+    return sorted(f[:-3] for f in os.listdir(_FOLDER) if f.endswith(".pt"))
+
+
+def path_of(name: str) -> str | None:
+    """The file of the bundled tool `name`, None if there is none."""
+    path = os.path.join(_FOLDER, name + ".pt")
+    return path if "/" not in name and os.path.isfile(path) else None
+
+
+def manual(name: str) -> str | None:
+    """What a tool's header says, without the comment's marks; None if there is no such tool."""
+    path = path_of(name)
+    return None if path is None else _manual(_read(path))
+
+
+def table() -> str:
+    """One line for each tool: its name and purpose."""
+    rows = []
+    for name in names():
+        title = (manual(name) or "").partition("NAME\n")[2].partition("\n")[0]
+        rows.append(f"{name:<15} {title.partition(' - ')[2]}\n")
+    return "".join(rows)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="latin-1") as f:
+        return f.read()
+
+
+def _manual(text: str) -> str:
+    return text.partition("/*\n")[2].partition("*/")[0]
+
+
+class Tool:
+    """One tool's options and positional parameters, as its header declares them."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.letters: dict[str, str] = {}
+        """Flag letter to long name."""
+        self.takes_value: dict[str, bool] = {}
+        """Long name to whether a value follows."""
+        for line in _manual(text).splitlines():
+            if line.startswith("    -"):
+                self._declare(line.split())
+        self.parameters = [word.partition("=") for word in text.partition(_PARAMETERS)[2].partition("\n")[0].split()]
+
+    def _declare(self, tokens: list[str]) -> None:
+        letter = ""
+        for token in tokens:
+            if token.startswith("--"):
+                long, equals, _ = token[2:].partition("=")
+                self.takes_value[long] = bool(equals)
+                if letter:
+                    self.letters[letter] = long
+            if not token.endswith(","):
+                return
+            letter = token[1:-1]
+
+    def take(self, argv: list[str], at: int) -> tuple[list[str], int] | None:
+        """`argv[at]`, an option, as words `--name[=value]`, and where to go on; None if it is not this tool's."""
+        word = argv[at]
+        if word.startswith("--"):
+            name, equals, _ = word[2:].partition("=")
+            if name not in self.takes_value:
+                return None
+            if equals or not self.takes_value[name]:
+                return [word], at + 1
+            return self._with_value(f"option '--{name}'", name, argv, at + 1)
+        if word[1:2] not in self.letters:
+            return None
+        found: list[str] = []
+        for i, letter in enumerate(word[1:], 1):
+            long = self.letters.get(letter)
+            if long is None:
+                raise UsageError(f"{self.name}: invalid option -- '{letter}'")
+            if not self.takes_value[long]:
+                found.append(f"--{long}")
+            elif i + 1 < len(word):
+                return [*found, f"--{long}={word[i + 1 :]}"], at + 1
+            else:
+                more, at = self._with_value(f"option '-{letter}'", long, argv, at + 1)
+                return found + more, at
+        return found, at + 1
+
+    def _with_value(self, shown: str, long: str, argv: list[str], at: int) -> tuple[list[str], int]:
+        if at == len(argv):
+            raise UsageError(f"{self.name}: {shown} requires an argument")
+        return [f"--{long}={argv[at]}"], at + 1
+
+    def words(self, given: list[str]) -> list[str]:
+        """The parameters `given` with the positional ones completed.  Raises UsageError for too many of them."""
+        named = [w for w in given if w.startswith("--")]
+        positional = [w for w in given if not w.startswith("--")]
+        if len(positional) > len(self.parameters):
+            raise UsageError(f"{self.name}: unexpected argument '{positional[len(self.parameters)]}'")
+        for i, (name, _, default) in enumerate(self.parameters):
+            chosen = [w for w in named if w.startswith(f"--{name}=")]
+            named = [w for w in named if w not in chosen]
+            if i == len(positional):
+                positional.append(chosen[-1].partition("=")[2] if chosen else default)
+        return named + positional
+
+
+def find(name: str) -> Tool | None:
+    """The bundled tool `name`, unless a file of that name is here: that is run instead."""
+    path = path_of(name)
+    return None if path is None or os.path.exists(name) else Tool(name, _read(path))
