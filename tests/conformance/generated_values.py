@@ -175,8 +175,8 @@ class Expressions:
         return f"({self.number(depth - 1).text} {self.chance.choice(['&&', '||'])} {self.number(depth - 1).text})"
 
     def same_tuples(self) -> str:
-        """DIFFERENCE "A comparison of tuples within another", DIFFERENCE "Fields of a record that is made of macros": these
-        are printed at once, and hold none themselves."""
+        """DIFFERENCE "A comparison of tuples within another", DIFFERENCE "Fields of a record that is made of macros":
+        these are printed at once, and hold none themselves."""
         one, kinds = self.tuple(1)
         return f"({one} {self.chance.choice(['==', '!='])} {self.tuple_of(kinds)})"
 
