@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pytrace.source import Source, Span
 
 
+LAST_COLUMN = 65535
+"""LLVM keeps columns in 16 bits."""
+
+
 class DebugInfo:
     """The metadata of one module."""
 
@@ -103,6 +107,6 @@ class DebugInfo:
         key = (id(scope), line, column)
         if key not in self._locations:
             self._locations[key] = self._module.add_debug_info(
-                "DILocation", {"line": line, "column": column, "scope": scope}
+                "DILocation", {"line": line, "column": min(column, LAST_COLUMN), "scope": scope}
             )
         return self._locations[key]

@@ -14,6 +14,7 @@ from pytrace.codegen.emitter import Emitter
 from pytrace.codegen.frame import Frame
 from pytrace.codegen.module import ENDED, I64, PTR, ModuleBuilder
 from pytrace.diagnostics import WARNING, Diagnostic
+from pytrace.grammar.depth import room
 from pytrace.program import Message
 
 TYPE_CHECKING = False
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 def build(script: typed.TypedScript, verbose_warnings: bool, cpu_slots: int) -> ModuleBuilder:
     """The unoptimised module of a script."""
+    with room():
+        return _built(script, verbose_warnings, cpu_slots)
+
+
+def _built(script: typed.TypedScript, verbose_warnings: bool, cpu_slots: int) -> ModuleBuilder:
     module = ModuleBuilder(script, verbose_warnings, cpu_slots)
     numbers = assemble.program_numbers(script)
     for number, instance in enumerate(script.instances):

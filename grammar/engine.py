@@ -11,6 +11,7 @@ from functools import cache
 
 from pytrace.diagnostics import ERROR, Diagnostic
 from pytrace.grammar import tables
+from pytrace.grammar.depth import MAX_DEPTH
 from pytrace.grammar.lexer import END, Lexer, Token
 from pytrace.source import Span
 
@@ -21,12 +22,7 @@ if TYPE_CHECKING:
     from pytrace.diagnostics import Diagnostics
     from pytrace.source import Source
 
-MAX_DEPTH = 500
-"""Greatest height of a tree.  Hand-written scripts stay below 40."""
-
-
 _ASSIGN = ("ASSIGN", "ASSIGN_OPERATION")
-
 
 MAX_STACK = 6 * MAX_DEPTH
 """Most entries of the parser's stack; one level of nesting takes up to five."""

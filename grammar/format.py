@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pytrace.diagnostics import Diagnostics, ScriptError
 from pytrace.grammar import ast
+from pytrace.grammar.depth import room
 from pytrace.grammar.dump import config_value, level, misread_first, quote, reads_as_type, semicolons
 from pytrace.grammar.dump import dump as plain_dump
 from pytrace.grammar.layout import Text, Trivia
@@ -37,7 +38,8 @@ def format_source(source: Source) -> str:
     script, gaps = parse_with_gaps(source, diagnostics)
     if script is None:
         raise ScriptError(diagnostics)
-    return Formatter(source, Trivia(source.text, gaps)).script(script).render()
+    with room():
+        return Formatter(source, Trivia(source.text, gaps)).script(script).render()
 
 
 def is_primitive(node: Any) -> bool:

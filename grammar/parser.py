@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pytrace.diagnostics import Diagnostics, ScriptError
 from pytrace.grammar import ast
+from pytrace.grammar.depth import room
 from pytrace.grammar.engine import Engine
 from pytrace.grammar.recovery import Recovery
 from pytrace.grammar.tree import TreeBuilder
@@ -27,7 +28,8 @@ def parse_with_gaps(source: Source, diagnostics: Diagnostics) -> tuple[ast.Scrip
     """Like `parse`, with the (start, end) of all white space and comments, for the formatter; None after an error."""
     engine = _engine(source, diagnostics, _after_shebang(source.text))
     engine.gaps = []
-    result = engine.run("script")
+    with room():
+        result = engine.run("script")
     engine.gaps.append((engine.at, len(source.text)))
     return (result if isinstance(result, ast.Script) else None), engine.gaps
 
@@ -46,7 +48,8 @@ def parse_type(text: str) -> ast.TypeExpr | None:
 
 
 def _run(source: Source, diagnostics: Diagnostics, start: str, begin: int = 0) -> object:
-    return _engine(source, diagnostics, begin).run(start)
+    with room():
+        return _engine(source, diagnostics, begin).run(start)
 
 
 def _engine(source: Source, diagnostics: Diagnostics, begin: int) -> Engine:

