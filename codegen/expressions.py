@@ -79,12 +79,13 @@ def _current(em: Emitter, expr: typed.Current) -> Any:
 
 
 def address_of(em: Emitter, expr: typed.AddressOf) -> Any:
-    """`ptr` to a variable, or to a map element (null when there is none)."""
+    """`ptr` to a variable, to a map element (null when there is none), or to a keyed map itself."""
     target = expr.target
     if isinstance(target, typed.VarRead):
         return em.variable(target.symbol)
     if target.key is None:
-        return maps.slot_value(em, target.map)
+        slotted = em.module.map_spec(target.map).storage == "slot"
+        return maps.slot_value(em, target.map) if slotted else em.map(target.map)
     return em.lookup(target.map, target.key)
 
 

@@ -12,7 +12,7 @@ from pytrace.sema import report as phases
 from pytrace.sema import typed
 from pytrace.sema.aggregates import castable
 from pytrace.sema.convert import cast, to_bool
-from pytrace.sema.elaborator import UNKNOWN, expression, type_name
+from pytrace.sema.elaborator import LARGEST, UNKNOWN, expression, type_name
 from pytrace.sema.joins import is_int, same_kind
 from pytrace.types import (
     UINT64,
@@ -62,16 +62,12 @@ def written_type(el: Elaborator, node: ast.TypeExpr) -> Type | None:
     return found
 
 
-_LARGEST = 1 << 20
-"""Bytes: far more than the kernel gives a value of a program, and little enough to be laid out."""
-
-
 def value_type(el: Elaborator, node: ast.TypeExpr, span: Span | None = None) -> Type | None:
     """As `written_type`, for what values are to have: they must not be larger than values may be.  `span`: where that
     is reported, if not at the type."""
     found = written_type(el, node)
-    if found is not None and not too_long(el, found, span or node.span) and found.size > _LARGEST:
-        el.error(f"Type is too large (over {_LARGEST} bytes): {found}", span or node.span)
+    if found is not None and not too_long(el, found, span or node.span) and found.size > LARGEST:
+        el.error(f"Type is too large (over {LARGEST} bytes): {found}", span or node.span)
     return found
 
 

@@ -68,6 +68,10 @@ def type_name(t: Type) -> str:
     return "void" if isinstance(t, NoneType) and t is not UNKNOWN and t is not EMPTY else str(t)
 
 
+LARGEST = 1 << 20
+"""Bytes of a value: far more than the kernel gives a program, and little enough to be laid out."""
+
+
 class Elaborator:
     """State of one walk over one unit."""
 
@@ -99,6 +103,8 @@ class Elaborator:
         if isinstance(expr, typed.MapRead) and castable(self.inference.registry, expr.type):
             t = value_type(expr.type)
             return typed.MapRead(type=t, span=expr.span, space=expr.space, map=expr.map, key=expr.key)
+        if self.final and expr.type.size > LARGEST and not self.introspecting:
+            self.error(f"Value is too large (over {LARGEST} bytes): {expr.type}", expr.span)
         return expr
 
     def stmt(self, node: ast.Stmt) -> list[typed.Stmt]:

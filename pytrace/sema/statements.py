@@ -101,8 +101,9 @@ def subprogram(el: Elaborator, node: ast.Subprogram) -> None:
         result = written_type(el, node.return_type)
         if result is not None and (result != String(0) or not isinstance(symbol.return_type, String)):
             symbol.return_type = result
-        symbol.body = el.body(node.body)
-        if not isinstance(symbol.return_type, (VoidType, NoneType)) and not always_returns(node.body):
+        body = el.unit.body  # folded, other than the node's own
+        symbol.body = el.body(body)
+        if not isinstance(symbol.return_type, (VoidType, NoneType)) and not always_returns(body):
             text = f"Function {node.name} is of type {symbol.return_type}, cannot return void"
             el.error(text, node.body.span, phase=phases.CONVERT)
 
