@@ -14,7 +14,7 @@ import pytest
 
 from pytrace.diagnostics import KernelError, MachineError, VerifierError
 from pytrace.program import GlobalSpec, MapSpec, ProbeSpec, Program
-from pytrace.runtime.attach import perf
+from pytrace.runtime.attach import perf, probe
 from pytrace.runtime.sys import kernel
 from tests.harness.assembler import Code, Row, Run, counter, program
 
