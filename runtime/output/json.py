@@ -134,6 +134,8 @@ class JsonOutput(Output):
 
     def map(self, contents: MapContents) -> None:
         if contents.is_empty:
+            if contents.json_type == "stats":  # these alone are there without an element too
+                self.line("stats", {contents.name: Pairs(())})
             return
         if contents.key_type is None:
             entry = self._element(contents, contents.entries[0][1])
