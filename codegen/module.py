@@ -34,14 +34,23 @@ SCRATCH_ELEMENT = 32 * 1024
 """The most that one element of a per-CPU array may hold (PCPU_MIN_UNIT_SIZE, include/linux/percpu.h)."""
 
 
+LONGEST_LINE = 4096
+"""A Program holds a line of the script for each event: longer ones, that programs wrote, are left out."""
+
+
+def _excerpt(span: Span) -> str:
+    line, _ = span.source.line_col(span.start)
+    return excerpt(span) if len(span.source.line(line)) <= LONGEST_LINE else ""
+
+
 def location_of(span: Span) -> Location:
     """Where a run-time message of `span` comes from."""
     line, column = span.source.line_col(span.start)
     outer, use = [], span.expanded_from
     while use is not None:
-        outer.append((use.location(), excerpt(use)))
+        outer.append((use.location(), _excerpt(use)))
         use = use.expanded_from
-    return Location(span.location(), excerpt(span), span.source.name, line, column, tuple(outer))
+    return Location(span.location(), _excerpt(span), span.source.name, line, column, tuple(outer))
 
 
 class ModuleBuilder:

@@ -67,8 +67,8 @@ def excerpt(span: Span) -> str:
     if end_line != line:
         return "".join(source.line(n) + "\n" for n in range(line, end_line + 1))
     text = source.line(line)
-    before = sum(4 if c == "\t" else 1 for c in text[: col - 1]) + max(0, col - 1 - len(text))
-    under = sum(4 if c == "\t" else 1 for c in text[col - 1 : end_col - 1])
+    before = col - 1 + 3 * text.count("\t", 0, col - 1)  # a tab is shown as four blanks
+    under = len(text[col - 1 : end_col - 1].replace("\t", "    "))
     return text.replace("\t", "    ") + "\n" + " " * before + "~" * under + "\n"
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from pytrace import codegen, types
 from pytrace.codegen.bpf_helpers import HELPERS
+from pytrace.codegen.module import location_of
 from pytrace.diagnostics import InternalError
 from pytrace.program import Program
 from pytrace.sema import typed
+from pytrace.source import Source, Span
 from tests.unit.typed_nodes import (
     COUNT,
     SECOND_LINE,
@@ -187,3 +189,9 @@ def test_warnings_of_minus_k_add_events() -> None:
     assert codegen.generate(script(node, maps=(m, x))).events == ()
     noisy = codegen.generate(script(node, maps=(m, x)), verbose_warnings=True)
     assert [e.data for e in noisy.events] == [("map_lookup_elem",)]
+
+
+def test_long_lines_are_not_kept_for_each_event() -> None:
+    for length, kept in ((100, True), (5000, False)):
+        where = location_of(Span(Source("x", "a" * length), 1, 3))
+        assert (where.text, bool(where.excerpt)) == ("x:1:2-4", kept)

@@ -250,7 +250,7 @@ DEEP = {
 
 @pytest.mark.parametrize("name", DEEP)
 def test_deep_nesting_is_reported(name: str) -> None:
-    with pytest.raises(ScriptError, match="nesting too deep|expected expression|expected '\\)'"):
+    with pytest.raises(ScriptError, match=r"nesting too deep|expected expression|expected '\)'"):
         script(DEEP[name])
 
 
