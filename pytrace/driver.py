@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytrace.program import Program
     from pytrace.runtime.machine import Machine
     from pytrace.runtime.output.capture import RunResult
+    from pytrace.views import Views
 
     Later = list[Callable[[], None]]
 
@@ -152,11 +153,12 @@ def compile_source(
     from pytrace.grammar.parser import parse
 
     stages = stages or Stages("time" in options.debug)
+    views = _views(options)
     diagnostics = Diagnostics()
     with stages("parse"):
         tree = parse(source, diagnostics)
-    _show(options, "parse", lambda: _dump_source(tree))
-    _show(options, "ast", lambda: _dump_tree(tree))
+    if views:
+        views.parsed(tree)
     with stages("tables"):
         from pytrace.defs import load_registry
 
@@ -168,32 +170,25 @@ def compile_source(
             tree, registry=registry, target=target, options=_analysis_options(source, options), diagnostics=diagnostics
         )
     diagnostics.raise_errors()
-    _show(options, "types", lambda: _dump_types(typed))
+    if views:
+        views.typed(typed)
     with stages("generate"):
         from pytrace.codegen.pipeline import generate
 
         settings: dict[str, Any] = {"cpu": target.bpf_cpu(), "cpu_slots": target.cpu_slots()}
         settings["verbose_warnings"] = options.warning_level == 2
         program = generate(typed, warnings=_messages(diagnostics), emit=emit, **settings)
-    _show_generated(typed, options, settings)
-    _show(options, "program", lambda: _dump_program(program))
+    if views:
+        views.generated(typed, program, settings)
     return program
 
 
-def _show_generated(typed: Any, options: Options, settings: dict[str, Any]) -> None:
-    """The views of code generation, made again for those who ask."""
-    from pytrace.codegen import pipeline
+def _views(options: Options) -> Views | None:
+    if not options.wants_stages:
+        return None
+    from pytrace.views import Views
 
-    def view(name: str) -> Any:
-        return getattr(pipeline, name)(typed, **settings)
-
-    _show(options, "codegen", lambda: view("ir_text"))
-    _show(options, "codegen-opt", lambda: view("optimised_ir_text"))
-    _show(options, "dis", lambda: view("disassembly"))
-    _write_stage(options.emit_elf, lambda: view("object_bytes"))
-    if options.emit_llvm:
-        _write_stage(options.emit_llvm + ".original.ll", lambda: view("ir_text").encode("latin-1"))
-        _write_stage(options.emit_llvm + ".optimized.ll", lambda: view("optimised_ir_text").encode("latin-1"))
+    return Views(options)
 
 
 def _analysis_options(source: Source, options: Options) -> Any:
@@ -232,51 +227,6 @@ def _messages(diagnostics: Diagnostics) -> Any:
     from pytrace.program import Message
 
     return tuple(Message(d.render(False), d.render(True)) for d in diagnostics)
-
-
-_HEADINGS = {
-    "parse": "Source after parsing", "ast": "AST", "types": "Types", "codegen": "LLVM IR before optimization",
-    "codegen-opt": "LLVM IR after optimization", "dis": "Disassembled bytecode", "program": "Program",
-}  # fmt: skip
-
-
-def _show(options: Options, stage: str, dump: Callable[[], str]) -> None:
-    if stage in options.debug:
-        heading = _HEADINGS[stage]
-        sys.stdout.write(f"{heading}\n{'-' * len(heading)}\n\n{dump()}\n")
-
-
-def _dump_source(tree: Any) -> str:
-    from pytrace.grammar.dump import dump
-
-    return dump(tree)
-
-
-def _dump_tree(tree: Any) -> str:
-    from pytrace.grammar.dump import tree as structure
-
-    return structure(tree)
-
-
-def _dump_program(program: Program) -> str:
-    from pprint import pformat
-
-    return pformat(program.to_plain(), width=120)
-
-
-def _dump_types(typed: Any) -> str:
-    from pytrace.sema.dump import dump
-
-    return dump(typed)
-
-
-def _write_stage(path: str, content: Callable[[], bytes]) -> None:
-    if path:
-        try:
-            with open(path, "wb") as f:
-                f.write(content())
-        except OSError as error:
-            raise UsageError(f"failed to open file '{path}': {error.strerror}") from None
 
 
 def format_script(source: Source, options: Options) -> int:

@@ -8,7 +8,7 @@ differs between two runs on one machine is filled in by the runtime through relo
 
 from __future__ import annotations
 
-from pytrace import types
+from pytrace import stored_types
 from pytrace.record import record
 from pytrace.types import Type
 
@@ -233,7 +233,7 @@ _TAGS = {cls: n for n, cls in enumerate(_RECORDS)}
 def _plain(value: Any) -> Any:
     """Records become ("R", tag, fields…), types ("T", …), tuples ("S", …); other builtins stay."""
     if isinstance(value, Type):
-        return ("T", types.plain_fields(value))
+        return ("T", stored_types.plain_fields(value))
     tag = _TAGS.get(type(value))
     if tag is not None:
         return ("R", tag, *(_plain(getattr(value, name)) for name in type(value).__slots__))
@@ -254,7 +254,7 @@ def _from_plain(value: Any) -> Any:
         if kind == "R":
             return _RECORDS[value[1]](*map(_from_plain, value[2:]))
         if kind == "T":
-            return types.from_plain(value[1])
+            return stored_types.from_plain(value[1])
         raise ValueError(f"damaged Program: {kind!r}")
     if isinstance(value, dict):
         return {k: _from_plain(v) for k, v in value.items()}
