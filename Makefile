@@ -9,6 +9,10 @@ live:
 	bin/test tests/live
 conformance:
 	bin/test tests/conformance
+property: # 2,000 generated programs through the reference and pytrace
+	PYTRACE_PROPERTY=2000 PYTRACE_REQUIRE=root,reference bin/test tests/conformance/test_generated.py -n 2
+mutations: # 50,000 damaged scripts, compiled and loaded
+	PYTRACE_MUTATIONS=50000 PYTRACE_REQUIRE=root bin/test tests/unit/test_mutations.py tests/live/test_mutations.py -n 2
 vm:
 	PYTRACE_REQUIRE=vm bin/test tests/kernels
 check-kernels:

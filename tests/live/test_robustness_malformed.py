@@ -76,6 +76,10 @@ def test_command(status: int, line: str, tmp_path: Path) -> None:
     judge(forked.call(words, timeout=LIMIT, folder=tmp_path, **env), status)
 
 
+def test_no_arguments(tmp_path: Path) -> None:
+    judge(forked.call([], timeout=LIMIT, folder=tmp_path), 1)
+
+
 # ---------------------------------------------------------------- deep nesting
 
 DEEP = 10_000
@@ -155,6 +159,10 @@ def large() -> dict[str, str]:
         "exponent of 100,000 digits": "begin { print(1e" + "9" * 100_000 + ") }",
         "probe of 100,000": "tracepoint:" + "a" * 100_000 + ":b { }",
         "interval of 100,000 digits": "interval:s:" + "9" * 100_000 + " { }",
+        "an unclosed comment": "/*" * DEEP,
+        "a power of ten past 64 bits": "begin { print(1e99); }",
+        "days past 64 bits": "begin { print(99999999999999999999d); }",
+        "a sum with an unknown variable": "begin { print(1" + " + 1" * DEEP + " + $x) }",
         "400 wildcards": "tracepoint:" + "*a" * 200 + ":" + "*b" * 200 + " { }",
     }
 
@@ -163,7 +171,8 @@ def large() -> dict[str, str]:
 def test_excess(name: str, tmp_path: Path) -> None:
     path = tmp_path / "script.bt"
     path.write_text((nested() | large())[name])
-    judge(forked.call([str(path)], timeout=LIMIT, folder=tmp_path), 1)
+    statuses = (0, 1) if name == "structs" else (1,)  # structs are laid out one after the other, to any depth
+    judge(forked.call([str(path)], timeout=LIMIT, folder=tmp_path), *statuses)
 
 
 def test_deep_input_to_every_reader(tmp_path: Path) -> None:
@@ -193,6 +202,26 @@ def test_truncated(end: int, tmp_path: Path) -> None:
     done = forked.call(["--mode", "codegen", "-e", VALID[:end]], timeout=LIMIT, folder=tmp_path)
     if done.status != 0:
         judge(done, *DOCUMENTED)
+
+
+ONE_PROBE = (
+    'begin { $x = (1 + 2) * 3; @m["k", $x] = count(); if ($x > 4) { printf("%d %s\\n", $x, comm); } else { exit(); } }'
+)
+PIECES = 'begin { } ( ) @ $x = ; " / if 1 , [ ] -> tracepoint:'.split()
+
+
+@pytest.mark.parametrize("end", range(1, len(ONE_PROBE), 6))
+def test_truncated_body(end: int, tmp_path: Path) -> None:
+    judge(forked.call(["-e", ONE_PROBE[:end]], timeout=LIMIT, folder=tmp_path), 1)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_random_pieces(seed: int, tmp_path: Path) -> None:
+    """What scripts are made of, in any order."""
+    chance = random.Random(seed)
+    path = tmp_path / "script.bt"
+    path.write_text("".join(chance.choice([*PIECES, " "]) for _ in range(chance.randrange(2, 60))) + "{")
+    judge(forked.call([str(path)], timeout=LIMIT, folder=tmp_path), *DOCUMENTED)
 
 
 @pytest.mark.parametrize("seed", range(20))
