@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from pytrace import types
 from pytrace.codegen import statements
-from pytrace.codegen.module import I64
+from pytrace.codegen.module import I64, add_attributes
 from pytrace.types import is_memory
 
 TYPE_CHECKING = False
@@ -205,5 +205,5 @@ def static_function(em: Emitter, name: str, ftype: ir.FunctionType) -> ir.Functi
     function.linkage = "internal"
     function.section = "fn." + unique
     function.attributes.add("noinline")
-    function.attributes.add("nounwind")
+    add_attributes(function)
     return function

@@ -34,6 +34,13 @@ SCRATCH_ELEMENT = 32 * 1024
 """The most that one element of a per-CPU array may hold (PCPU_MIN_UNIT_SIZE, include/linux/percpu.h)."""
 
 
+def add_attributes(function: ir.Function) -> None:
+    """What every function of ours has.  Without the second LLVM turns a chain of comparisons into a table in a section of
+    its own, which is no map."""
+    function.attributes.add("nounwind")
+    set.add(function.attributes, '"no-jump-tables"="true"')  # not among the names that llvmlite knows
+
+
 LONGEST_LINE = 4096
 """A Program holds a line of the script for each event: longer ones, that programs wrote, are left out."""
 

@@ -12,7 +12,7 @@ from llvmlite import ir
 from pytrace.codegen import assemble, backend, control
 from pytrace.codegen.emitter import Emitter
 from pytrace.codegen.frame import Frame
-from pytrace.codegen.module import ENDED, I64, PTR, ModuleBuilder
+from pytrace.codegen.module import ENDED, I64, PTR, ModuleBuilder, add_attributes
 from pytrace.diagnostics import WARNING, Diagnostic
 from pytrace.grammar.depth import room
 from pytrace.program import Message
@@ -68,7 +68,7 @@ def _session(module: ModuleBuilder, entry: typed.Instance, number: int, exit: ty
     name = assemble.program_name(entry, number)
     function = ir.Function(module.ir, ir.FunctionType(I64, [PTR]), name)
     function.section = assemble.section_name(name)
-    function.attributes.add("nounwind")
+    add_attributes(function)
     em = Emitter(module, entry)
     with em.in_frame(Frame(module, function, "program"), entry.span):
         em.mark(entry.span)
@@ -84,7 +84,7 @@ def _program(module: ModuleBuilder, instance: typed.Instance, number: int, progr
     name = assemble.body_name(instance, number)
     function = ir.Function(module.ir, ir.FunctionType(I64, [PTR]), name)
     function.section = assemble.section_name(name)
-    function.attributes.add("nounwind")
+    add_attributes(function)
     if name != assemble.program_name(instance, number):
         function.linkage = "internal"
         function.attributes.add("noinline")
