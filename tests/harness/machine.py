@@ -165,6 +165,15 @@ def reference() -> str:
     return shutil.which("bpftrace-reference") or (str(installed) if installed.exists() else "")
 
 
+def shipped_tools() -> list[Path]:
+    """The reference's own tools: of the folder that PYTRACE_SHIPPED_TOOLS names, of its package on this machine, or of
+    the one that tests/conformance/reference installed."""
+    asked = os.environ.get("PYTRACE_SHIPPED_TOOLS")
+    folders = [asked] if asked else ["/usr/share/bpftrace/tools", "/usr/sbin", cached() / "sid" / "usr" / "sbin"]
+    found = (sorted(Path(folder).glob("*.bt")) for folder in folders)
+    return next((tools for tools in found if tools), [])
+
+
 PROBES: dict[str, Callable[[], str]] = {
     "root": lambda: "" if os.geteuid() == 0 else "not root",
     "tracefs": lambda: _path(TRACING / "events"),
@@ -195,5 +204,6 @@ PROBES: dict[str, Callable[[], str]] = {
     "gcc": lambda: _command("gcc"),
     "bpftool": lambda: _command("bpftool"),
     "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",
+    "shipped_tools": lambda: "" if shipped_tools() else "no *.bt; PYTRACE_SHIPPED_TOOLS may name their folder",
     "vm": lambda: _command("qemu-system-x86_64") or _kernel(),
 }
