@@ -1,7 +1,7 @@
 """The reference's own tools: what it compiles and loads on this kernel, pytrace does too; the rest is refused alike.
 
 What a newcomer would get wrong: nothing is attached (`--dry-run`), but everything is loaded; on a kernel without
-kprobes half of them end in the same first error.  PYTRACE_SHIPPED_TOOLS names a folder to take instead of the package's.
+kprobes half of them end in the same first error.  PYTRACE_SHIPPED_TOOLS names the folder, if not the package's.
 """
 
 from __future__ import annotations
