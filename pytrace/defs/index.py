@@ -48,7 +48,7 @@ SIZES = {
     "probes.special": 3037,
     "probes.timers": 4607,
     "probes.tracepoint": 6850,
-    "probes.uprobe": 16845,
+    "probes.uprobe": 16900,
     "probes.usdt": 7695,
     "probes.watchpoint": 2986,
     "maps.kinds": 796,
