@@ -36,6 +36,11 @@ def scalar(em: Emitter, expr: typed.Convert) -> Any:
         pointer = memory.value_pointer(em, expr.operand)
         if isinstance(source, types.String) and isinstance(expr.type, types.Bool):
             return is_not_empty(em, pointer)
+        if source.size in (3, 5, 6, 7):  # no register is that wide: the rest of it is zero
+            whole = memory.local(em, 8)
+            em.zero(whole, 8)
+            em.copy(whole, pointer, source.size)
+            return em.extend(memory.load(em, whole, types.UINT64), types.UINT64, expressions.width(expr.type))
         width = source.size if source.size in (1, 2, 4, 8) else min(8, expr.type.size)
         value = memory.load(em, pointer, types.Int(width * 8, False))
         return em.extend(value, types.UINT64, expressions.width(expr.type))
