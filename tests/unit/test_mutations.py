@@ -63,4 +63,4 @@ def test_compiled_or_refused(part: range) -> None:
     found = mutations.outcomes(list(mutations.mutants(part, "/bin")), judge, LIMIT)
     wrong = [one for one in found if one.kind not in ("accepted", "refused")]
     assert not wrong, "\n".join(f"--- {one.kind}: {one.text}\n--- {one.detail}" for one in wrong)
-    assert [one.kind for one in found].count("accepted") > len(part) // 10
+    assert [one.kind for one in found].count("accepted") > len(part) // 50
