@@ -149,6 +149,17 @@ def _error_injection() -> str:
     return "" if os.path.exists("/sys/kernel/debug/error_injection") else "no functions with error injection"
 
 
+def _netem() -> str:
+    if why := _command("tc"):
+        return why
+    command = ["/usr/sbin/tc", "qdisc", "add", "dev", "lo", "root", "netem", "help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    if "netem" not in said:
+        return "tc has no netem"
+    module = Path(f"/lib/modules/{platform.release()}/kernel/net/sched")
+    return "" if list(module.glob("sch_netem.ko*")) else "the kernel has no sch_netem module"
+
+
 def cached() -> Path:
     """Where the test run keeps what it has fetched: the reference, kernels."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pytrace-tests"
@@ -197,6 +208,10 @@ PROBES: dict[str, Callable[[], str]] = {
     "sys_resource": lambda: _capability(24),
     "hardware": lambda: _path(PMU / "cpu"),
     "perf_software": lambda: _path(PMU / "software"),
+    "loop": lambda: _path("/dev/loop-control") or _command("losetup"),
+    "netns": lambda: _command("ip") or _path("/proc/self/ns/net"),
+    "netem": _netem,
+    "reference_tools": lambda: "the reference's package has no *.bt tools",
     "block": lambda: _path(TRACING / "events" / "block"),
     "ring_buffer": lambda: _in_btf("bpf_ringbuf_output"),
     "bcc": _bcc,
