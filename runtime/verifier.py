@@ -30,6 +30,7 @@ _HELPER_REFUSALS = {
     ),
 }
 _LARGEST_LOG = 1 << 24
+_TOO_LARGE = "BPF program is too large"
 
 
 def explain(kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError, log_size: int) -> MachineError:
@@ -71,6 +72,9 @@ def _log_of(kernel: Kernel, load: ProgramLoad, size: int) -> tuple[str, int]:
 
 def cause_of(log: str) -> str:
     """The verifier's own sentence: the last line that is neither summary, instruction, state nor source."""
+    large = log.rfind(_TOO_LARGE)  # stands behind an instruction, in its line
+    if large >= 0:
+        return log[large:].split("\n", 1)[0]
     lines = [line.strip() for line in log.splitlines()]
     while lines and (not lines[-1] or lines[-1].startswith(_SUMMARY)):
         lines.pop()

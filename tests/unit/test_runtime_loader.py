@@ -215,6 +215,8 @@ def test_logs_on_request() -> None:
 def test_causes() -> None:
     assert cause_of(LOG) == "R3 !read_ok"
     assert cause_of("") == ""
+    large = "BPF program is too large. Processed 1000001 insn"
+    assert cause_of(f"Something.\n413: (16) if w4 == 0x0 goto pc+1 {large}\nprocessed 1000001 insns\n") == large
     last = "last insn is not an exit or jmp"
     assert cause_of(f"0: (95) exit\n{last}\nprocessed 0 insns\n") == last
 
