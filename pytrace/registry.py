@@ -349,9 +349,12 @@ class Rows(_Table):
         self.expected: dict[str, str] = {}
 
     def _settle(self, name: str) -> None:
+        """Have the row of that name loaded; all, if it is the name of no row that is expected, to be sure."""
         module = self.expected.get(name)
         if module is not None:
             self._registry.load(module)
+        elif name.removeprefix("__builtin_") not in self._registry.known:
+            self._registry.load_all()
 
     def __missing__(self, name: str) -> Any:
         self._settle(name)
@@ -417,6 +420,8 @@ class Registry:
         self._read, self._modules = read, modules
         self._loaded: set[str] = set()
         self._keys: dict[int, str] = {}
+        self.known: frozenset[str] = frozenset()
+        """Every name that is expected, of any kind."""
         self._tables = {kind: Rows(self) for kind in _KINDS.values()}
         self.functions: dict[str, FunctionDef] = self._tables["functions"]
         self.variables: dict[str, VariableDef] = self._tables["variables"]
@@ -425,7 +430,8 @@ class Registry:
         self.maps: dict[str, MapDef] = self._tables["maps"]
 
     def expect(self, names: Mapping[str, Mapping[str, str]]) -> None:
-        """By kind, the module of each name: what is not among them is no row."""
+        """By kind, the module of each name."""
+        self.known = frozenset().union(*names.values())
         for kind, found in names.items():
             self._tables[kind].expected = dict(found)
 
@@ -466,8 +472,7 @@ class Registry:
         """By name or alias; names ignore case, the aliases `U` and `u` do not (spec 01 §1)."""
         lower = provider.lower()
         table = self._tables["probes"]
-        for name in (provider, lower):
-            table.get(name)  # an alias is none of the table's names, but has its module loaded
+        table.get(provider if provider in self.known else lower)  # an alias too has its module loaded
         for row in table.loaded():
             if provider in row.aliases:
                 return row  # type: ignore[no-any-return]

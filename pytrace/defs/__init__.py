@@ -4,7 +4,7 @@ Place in the pipeline: above sema, codegen and runtime, which get rows through t
 sub-folders has `ROWS`, a tuple of its rows; that is all that it takes to enter one.  Modules whose name begins with `_`
 have none: they hold what several rows share.  What a newcomer would get wrong: a row's module is imported when the row
 is first asked for, since importing all sixty takes longer than compiling a one-liner.  `index.py` says which module has
-which names; while it is not of just these files, all modules are imported, so that a new row is there at once.
+which names; for a name that it does not know all modules are imported, so that a new row is there at once.
 """
 
 from __future__ import annotations
@@ -25,24 +25,20 @@ def load_registry() -> Registry:
     """All rows; used when something must be compiled, listed or explained."""
     from pytrace.defs import index
 
-    modules = module_sizes()
-    registry = Registry(lambda module: import_module(f"pytrace.defs.{module}").ROWS, tuple(modules))
-    if modules == index.SIZES:
-        registry.expect(index.NAMES)
-    else:
-        registry.load_all()
+    registry = Registry(lambda module: import_module(f"pytrace.defs.{module}").ROWS, modules())
+    registry.expect(index.NAMES)
     return registry
 
 
-def module_sizes() -> dict[str, int]:
-    """The modules with rows, `functions.output`, and the size of each one's file in bytes."""
-    found = {}
+def modules() -> tuple[str, ...]:
+    """The modules with rows: `functions.output`."""
     here = os.path.dirname(__file__)
-    for table in TABLES:
-        with os.scandir(os.path.join(here, table)) as entries:
-            files = {e.name: e.stat().st_size for e in entries if e.name.endswith(".py") and e.name[0] != "_"}
-        found.update({f"{table}.{name[:-3]}": files[name] for name in sorted(files)})
-    return found
+    return tuple(
+        f"{table}.{name[:-3]}"
+        for table in TABLES
+        for name in sorted(os.listdir(os.path.join(here, table)))
+        if name.endswith(".py") and name[0] != "_"
+    )
 
 
 def load_row(key: str) -> Def:

@@ -1,8 +1,8 @@
 """Writes `index.py`: which module has the row of which name.
 
-Place in the pipeline: run by hand after a row was added, renamed or edited (`python -m pytrace.defs.build_index`); a
+Place in the pipeline: run by hand after a row was added, renamed or moved (`python -m pytrace.defs.build_index`); a
 unit test fails while `index.py` is not what this would write.  In: the rows.  Out: Python text.  What a newcomer would
-get wrong: the sizes are of the files as they are committed; with others the index is not used, only slower.
+get wrong: a row that is not in it works all the same; finding it takes a start 15 ms longer.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from pytrace.defs import module_sizes
+from pytrace.defs import modules
 from pytrace.registry import kind_of, spellings
 
 
 def build() -> str:
     """The text of `index.py` for the modules beside it."""
-    sizes = module_sizes()
     names: dict[str, dict[str, str]] = {}
-    for module in sizes:
+    for module in modules():
         for row in import_module(f"pytrace.defs.{module}").ROWS:
             names.setdefault(kind_of(row), {}).update(dict.fromkeys(spellings(row), module))
     return "\n".join(
@@ -27,9 +26,6 @@ def build() -> str:
             "",
             "# fmt: off",
             "",
-            "SIZES = {",
-            *(f'    "{module}": {size},' for module, size in sizes.items()),
-            "}",
             "NAMES = {",
             *(line for kind, found in names.items() for line in _table(kind, found)),
             "}",

@@ -87,7 +87,7 @@ def map_symbol(el: Elaborator, node: ast.Map, span: Span, *, value_wanted: bool 
 
 
 def _check_declared(el: Elaborator, symbol: typed.MapSymbol, span: Span) -> None:
-    row = el.inference.registry.maps.get(symbol.declared_kind)
+    row = el.inference.registry.maps.get(symbol.declared_kind) if symbol.declared_kind else None
     if row is None:
         return
     aggregate = isinstance(symbol.value_type, Aggregate)

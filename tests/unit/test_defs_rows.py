@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytrace import reference
-from pytrace.defs import build_index, index, load_registry, load_row
+from pytrace.defs import build_index, index, load_registry, load_row, modules
 from pytrace.defs.functions import meta, unsafe
 from pytrace.defs.name_tables import ERRORS, SIGNALS, SYSCALLS
 from pytrace.defs.registers import OFFSETS
@@ -52,7 +52,7 @@ def test_a_row_is_found_by_its_key() -> None:
 
 
 def test_the_index_is_current() -> None:
-    """Its sizes are those of the rows' modules: without that, rows are found all the same, but slower."""
+    """Without an entry there a row is found all the same, but slower."""
     assert Path(index.__file__).read_text() == build_index.build(), "run: python -m pytrace.defs.build_index"
 
 
@@ -63,24 +63,25 @@ def test_a_name_loads_its_module_only() -> None:
         read.append(module)
         return import_module(f"pytrace.defs.{module}").ROWS  # type: ignore[no-any-return]
 
-    registry = Registry(rows, tuple(index.SIZES))
+    registry = Registry(rows, modules())
     registry.expect(index.NAMES)
-    assert registry.function("no_such_function") is None
-    assert registry.probe("nowhere") is None
-    assert "nowhere" not in registry.maps
+    assert "printf" not in registry.aggregates
+    assert registry.variable("printf") is None
     assert read == []
     assert registry.function("__builtin_strlen") is REGISTRY.functions["strlen"]
     assert registry.probe("T") is REGISTRY.probes["tracepoint"]
     assert read == [index.NAMES["functions"]["strlen"], index.NAMES["probes"]["tracepoint"]]
     assert list(registry.functions) == list(REGISTRY.functions)
-    assert set(read) == set(index.SIZES)
+    assert set(read) == set(modules())
 
 
-def test_without_an_index_all_rows_are_there() -> None:
-    registry = Registry(lambda module: import_module(f"pytrace.defs.{module}").ROWS, tuple(index.SIZES))
-    registry.load_all()
-    assert list(registry.probes) == list(REGISTRY.probes)
-    assert registry.probe("kfunc") is REGISTRY.probe("fentry")
+def test_what_the_index_does_not_know_is_found() -> None:
+    registry = Registry(lambda module: import_module(f"pytrace.defs.{module}").ROWS, modules())
+    names = {kind: {n: m for n, m in found.items() if n not in ("printf", "k")} for kind, found in index.NAMES.items()}
+    registry.expect(names)
+    assert registry.function("printf") is REGISTRY.functions["printf"]
+    assert registry.probe("k") is REGISTRY.probe("kprobe")
+    assert registry.function("no_such_function") is None
 
 
 def test_the_reference_page_is_made_from_the_rows() -> None:
