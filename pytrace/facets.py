@@ -61,6 +61,11 @@ class CallSite(Protocol):
         ...
 
     @property
+    def inlined(self) -> bool:
+        """Whether one of the attach points is code that was inlined: no function is entered there."""
+        ...
+
+    @property
     def in_loop(self) -> bool:
         """Inside the body of a loop."""
         ...

@@ -219,6 +219,8 @@ class AttachPoint:
     """What `func` would show, "" where unknown."""
     attachments: int = 1
     """How many functions or events this one attaches to (multi links), for `Attached N probes`."""
+    inlined: bool = False
+    """Whether it is code that was inlined, or has such among its places: nothing is where a call would put it."""
     session: str = ""
     """What a probe and its return probe have in common when they may become one program (`ProbeDef.session`)."""
 

@@ -24,13 +24,15 @@ else:
 
 @record
 class Function:
-    """A kernel function of BTF: `params` are (name, type); `id` its BTF id; `module` "vmlinux" or a module's name."""
+    """A function: `params` are (name, type); `module` "vmlinux", a module's name, or the program's path; `places` says
+    where the parameters are on entry, as `types.Field.place` (of functions in user space)."""
 
     name: str
     module: str
     params: tuple[tuple[str, Type], ...]
     result: Type
     declarations: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @record
@@ -203,6 +205,9 @@ class Target(Protocol):
 
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         """`int x` for each parameter of a function; None without debug information."""
+
+    def inlined_places(self, path: str, name: str) -> list[int]:
+        """The addresses at which code of a function begins that was inlined into others."""
 
     def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
         """The address of a source line; a text that says why there is none; None without debug information."""

@@ -228,6 +228,8 @@ class Field:
 
     `data_loc`: a tracepoint `__data_loc` field (a uint32 of offset|length<<16), read as the string it points to.
     `tag`: BTF type tag of a pointer (`percpu`, `user`, `rcu` …), empty if none.
+    `place`: where a parameter of a user function is: the register of each eight bytes (`di`, `di,si`; `xmm` cannot be
+    read), memory (`16(sp)`), or memory that one of them points to (`*di`, `*16(sp)`).
     """
 
     name: str
@@ -238,6 +240,7 @@ class Field:
     space: str = ""
     tag: str = ""
     declaration: str = ""
+    place: str = ""
 
 
 @record

@@ -43,10 +43,10 @@ def _file(path: str, folders: str) -> elf.ElfFile | None:
         file = elf.ElfFile(path)
     except (elf.ElfError, OSError):
         return None
-    if file.section(".debug_info") is not None:
+    if file.debug_section(".debug_info") is not None:
         return file
     other = elf.debug_file(file, folders)
-    return other if other is not None and other.section(".debug_info") is not None else None
+    return other if other is not None and other.debug_section(".debug_info") is not None else None
 
 
 def available(path: str, folders: str = "") -> bool:
@@ -57,21 +57,32 @@ def available(path: str, folders: str = "") -> bool:
 def function(path: str, name: str, folders: str = "") -> Function | None:
     """Parameters and result of a function; None without debug information for it."""
     reader = _reader(path, folders)
-    return reader.function(name) if reader else None
+    if reader is None:
+        return None
+    from pytrace.runtime.dwarf_functions import function as described
+
+    return described(reader, name)
 
 
 def type_named(path: str, name: str, tag: str, folders: str = "") -> Type | None:
     """A type of the program; None without debug information for it."""
     reader = _reader(path, folders)
-    return reader.type_named(name, tag) if reader else None
+    if reader is None:
+        return None
+    for unit in reader.units:
+        whole = reader.whole(unit)
+        if whole is not None and whole[0] is not reader:
+            found = whole[0].types.named(name, tag)
+            if found is not None:
+                return found
+    return reader.types.named(name, tag)
 
 
 def declarations(path: str, name: str, folders: str = "") -> list[str] | None:
     """`int x` for each parameter; [] for a function that is not described, None without debug information."""
-    reader = _reader(path, folders)
-    if reader is None:
+    if not available(path, folders):
         return None
-    found = reader.function(name)
+    found = function(path, name, folders)
     if found is None:
         return []
     return [f"{d} {n}" for (n, _), d in zip(found.params, found.declarations, strict=False)]
@@ -80,4 +91,18 @@ def declarations(path: str, name: str, folders: str = "") -> list[str] | None:
 def line_address(path: str, file: str, line: int, column: int, folders: str = "") -> int | str | None:
     """The address of a source line's first statement; a text that says why there is none; None without information."""
     reader = _reader(path, folders)
-    return reader.line_address(file, line, column) if reader else None
+    if reader is None:
+        return None
+    from pytrace.runtime.dwarf_lines import addresses
+
+    return addresses(reader, file, line, column)
+
+
+def inlined(path: str, name: str, folders: str = "") -> list[int]:
+    """Where code of function `name` begins that was inlined into others: an address for each place, in order."""
+    reader = _reader(path, folders)
+    if reader is None:
+        return []
+    from pytrace.runtime.dwarf_inlines import places
+
+    return places(reader, name)

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 IMPLICIT_CONST = 0x21
-_FIXED = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0C: 1, 0x01: 8, 0x20: 8, 0x1E: 16}
-"""data1, data2, data4, data8, flag, addr, ref_sig8, data16."""
+_FIXED = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0C: 1, 0x01: 8, 0x1E: 16}
+"""data1, data2, data4, data8, flag, addr, data16."""
 _REFERENCES = {0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8}
 _STRING_INDEX = {0x25: 1, 0x26: 2, 0x27: 3, 0x28: 4}
 _ADDRESS_INDEX = {0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4}
 _BLOCK_LENGTHS = {0x0A: 1, 0x03: 2, 0x04: 4}
+
+
+class Signature(int):
+    """A reference to a type unit (ref_sig8), where others are offsets."""
 
 
 class UnitFacts(Protocol):
@@ -85,11 +89,13 @@ def read(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings, con
     size = _REFERENCES.get(form)
     if size is not None:
         return unit.offset + int.from_bytes(data[at : at + size], "little"), at + size
+    if form == 0x20:
+        return Signature(int.from_bytes(data[at : at + 8], "little")), at + 8
     if form == 0x19:  # flag_present
         return 1, at
     if form == IMPLICIT_CONST:
         return constant, at
-    if form in (0x0E, 0x1F, 0x17, 0x10, 0x1D, 0x1C):
+    if form in (0x0E, 0x1F, 0x17, 0x10, 0x1D, 0x1C, 0x1F20, 0x1F21):
         return _by_offset(data, at, form, unit, strings)
     if form == 0x08:
         text = string(data, at)
@@ -101,11 +107,11 @@ def read(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings, con
     if form == 0x15:  # ref_udata
         value, at = uleb(data, at)
         return unit.offset + value, at
-    if form in _STRING_INDEX or form == 0x1A:
-        index, at = uleb(data, at) if form == 0x1A else _index(data, at, _STRING_INDEX[form])
+    if form in _STRING_INDEX or form in (0x1A, 0x1F02):  # strx, GNU_str_index
+        index, at = uleb(data, at) if form in (0x1A, 0x1F02) else _index(data, at, _STRING_INDEX[form])
         return _indexed_string(index, unit, strings), at
-    if form in _ADDRESS_INDEX or form == 0x1B:
-        index, at = uleb(data, at) if form == 0x1B else _index(data, at, _ADDRESS_INDEX[form])
+    if form in _ADDRESS_INDEX or form in (0x1B, 0x1F01):  # addrx, GNU_addr_index
+        index, at = uleb(data, at) if form in (0x1B, 0x1F01) else _index(data, at, _ADDRESS_INDEX[form])
         where = unit.bases["addr"] + 8 * index
         return int.from_bytes(strings.addresses[where : where + 8], "little"), at
     if form in _BLOCK_LENGTHS:
@@ -125,7 +131,8 @@ def _index(data: bytes, at: int, size: int) -> tuple[int, int]:
 
 
 def _by_offset(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings) -> tuple[Any, int]:
-    """strp, line_strp, sec_offset, ref_addr, strp_sup, ref_sup4: an offset as wide as the unit's format."""
+    """strp, line_strp, sec_offset, ref_addr; strp_sup, ref_sup4 and their GNU twins, which are in a file that is not
+    read: an offset as wide as the unit's format."""
     size = 4 if form == 0x1C else unit.offset_size
     value = int.from_bytes(data[at : at + size], "little")
     if form == 0x0E:

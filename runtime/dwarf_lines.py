@@ -46,7 +46,7 @@ def addresses(reader: Reader, file: str, line: int, column: int) -> int | str:
     best: int | None = None
     known_file = False
     for unit in reader.units:
-        root = reader.entry(unit, unit.first)
+        root = reader.root(unit)
         if root is None or not isinstance(root.attributes.get(_STMT_LIST), int):
             continue
         program = _header(reader, unit, data, root.number(_STMT_LIST), root.text(_COMP_DIR))

@@ -1,9 +1,9 @@
-"""DWARF 4 and 5: the part that is needed to know a function's parameters and a source line's address.
+"""DWARF 4 and 5: the units of a file and their entries.
 
-Place in the pipeline: under `runtime.dwarf`.  In: an ELF file with .debug_info.  Out: `Function` with our types,
-addresses. What a newcomer would get wrong: a large program has millions of entries, so nothing is read that is not
-needed: the unit of a function is found by its address in .debug_aranges where there is one, and only that unit is
-walked.
+Place in the pipeline: under `runtime.dwarf`.  In: an ELF file with .debug_info.  Out: `Unit`s and `Entry`s; what they
+mean is read by `dwarf_types`, `dwarf_functions`, `dwarf_inlines` and `dwarf_lines`.  What a newcomer would get wrong: a
+large program has millions of entries, so nothing is read that is not needed: the unit of an address is found in
+.debug_aranges where there is one, and only that unit is walked.
 """
 
 from __future__ import annotations
@@ -11,37 +11,35 @@ from __future__ import annotations
 from functools import cached_property
 from struct import unpack_from
 
-from pytrace import types
 from pytrace.record import field, record
 from pytrace.runtime import dwarf_forms as forms
-from pytrace.target import Function
-from pytrace.types import Bitfield, Field, StructLayout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from pytrace.runtime.dwarf_types import Types
     from pytrace.runtime.elf import ElfFile
-    from pytrace.types import Type
 
 # fmt: off
 # DW_TAG_* and DW_AT_* of the standard, section 7.5
 TAG_ARRAY, TAG_CLASS, TAG_ENUM, TAG_PARAMETER, TAG_MEMBER, TAG_POINTER, TAG_REFERENCE = 1, 2, 4, 5, 0xD, 0xF, 0x10
 TAG_STRUCT, TAG_SUBROUTINE, TAG_TYPEDEF, TAG_UNION, TAG_INHERITANCE, TAG_SUBRANGE = 0x13, 0x15, 0x16, 0x17, 0x1C, 0x21
 TAG_BASE, TAG_CONST, TAG_SUBPROGRAM, TAG_VOLATILE, TAG_RESTRICT, TAG_NAMESPACE = 0x24, 0x26, 0x2E, 0x35, 0x37, 0x39
-TAG_RVALUE_REFERENCE, TAG_ATOMIC = 0x42, 0x47
+TAG_RVALUE_REFERENCE, TAG_ATOMIC, TAG_MEMBER_POINTER, TAG_INLINED = 0x42, 0x47, 0x1F, 0x1D
 AT_NAME, AT_BYTE_SIZE, AT_BIT_OFFSET, AT_BIT_SIZE, AT_LOW_PC, AT_COMP_DIR = 3, 0xB, 0xC, 0xD, 0x11, 0x1B
 AT_UPPER_BOUND, AT_ABSTRACT_ORIGIN, AT_COUNT, AT_MEMBER_LOCATION, AT_DECLARATION = 0x2F, 0x31, 0x37, 0x38, 0x3C
 AT_ENCODING, AT_EXTERNAL, AT_SPECIFICATION, AT_TYPE, AT_RANGES, AT_DATA_BIT_OFFSET = 0x3E, 0x3F, 0x47, 0x49, 0x55, 0x6B
-AT_LINKAGE_NAME, AT_DWO_NAME, AT_GNU_DWO_NAME = 0x6E, 0x76, 0x2130
+AT_LINKAGE_NAME, AT_DWO_NAME, AT_GNU_DWO_NAME, AT_GNU_DWO_ID, AT_SIGNATURE = 0x6E, 0x76, 0x2130, 0x2131, 0x69
+AT_ENTRY_PC, AT_HIGH_PC, AT_CALL_FILE, AT_CALL_LINE, AT_STR_OFFSETS_BASE = 0x52, 0x12, 0x58, 0x59, 0x72
+AT_ADDR_BASE, AT_GNU_ADDR_BASE, AT_RNGLISTS_BASE, AT_GNU_RANGES_BASE = 0x73, 0x2133, 0x74, 0x2132
 # fmt: on
-_QUALIFIERS = {TAG_CONST: "const", TAG_VOLATILE: "volatile", TAG_RESTRICT: "restrict", TAG_ATOMIC: "_Atomic"}
-_POINTERS = {TAG_POINTER: "*", TAG_REFERENCE: "&", TAG_RVALUE_REFERENCE: "&&"}
+QUALIFIERS = {TAG_CONST: "const", TAG_VOLATILE: "volatile", TAG_RESTRICT: "restrict", TAG_ATOMIC: "_Atomic"}
+POINTERS = {TAG_POINTER: "*", TAG_REFERENCE: "&", TAG_RVALUE_REFERENCE: "&&"}
 ABBREVIATIONS, STRING_OFFSETS = 3, 6
 """DW_SECT_* of a package's index."""
-_AGGREGATES = {TAG_STRUCT: "struct", TAG_CLASS: "struct", TAG_UNION: "union"}
-_NAMED = {**_AGGREGATES, TAG_ENUM: "enum", TAG_TYPEDEF: "typedef", TAG_BASE: "base"}
+AGGREGATES = {TAG_STRUCT: "struct", TAG_CLASS: "struct", TAG_UNION: "union"}
 
 
 @record(frozen=False)
@@ -75,6 +73,12 @@ class Unit:
     offset_size: int
     abbreviations: dict[int, tuple[int, bool, list[tuple[int, int, int]]]]
     bases: dict[str, int] = field(default_factory=dict)
+    """Where the unit's part of a section begins that is read by index."""
+    signature: int = 0
+    """Of a type unit, with the offset of the type; else 0."""
+    type_at: int = 0
+    split_id: int = 0
+    """What a skeleton unit and the rest of it in another file have in common."""
 
 
 class Reader:
@@ -86,14 +90,20 @@ class Reader:
         self.suffix = suffix
         self.packages = packages or {}
         self.info = self.section(".debug_info")
+        self._types_at = len(self.info)
+        self.info += self.section(".debug_types")  # where DWARF 4 keeps its type units; offsets go on
         self._abbreviation_tables: dict[int, dict[int, tuple[int, bool, list[tuple[int, int, int]]]]] = {}
-        self._types: dict[int, Type] = {}
         self._splits: dict[str, Reader | None] = {}
+        self.program = elf.path
+        """The file that units refer to: the skeleton's for a split file."""
         names = (".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr")
         self.strings = forms.Strings(*map(self.section, names))
 
     def section(self, name: str) -> bytes:
-        section = self.elf.section(name + self.suffix)
+        if self.suffix:  # an object file: each of its type units is a section of its own
+            found = [s for s in self.elf.sections if s.name == name + self.suffix]
+            return b"".join([self.elf.bytes_of(s, decompress=True) for s in found])
+        section = self.elf.debug_section(name)
         return self.elf.bytes_of(section, decompress=True) if section else b""
 
     # units ------------------------------------------------------------------
@@ -120,15 +130,27 @@ class Reader:
             at += 2
         table = int.from_bytes(self.info[at : at + size], "little")
         at += size + (0 if version >= 5 else 1)
+        if start >= self._types_at:
+            kind = 2
+        signature, type_at, split_id = 0, 0, 0
+        if kind in (4, 5):  # a skeleton, and what belongs to it
+            split_id = unpack_from("<Q", self.info, at)[0]
+        if kind in (2, 6):  # a type unit, perhaps of a split file
+            signature = unpack_from("<Q", self.info, at)[0]
+            type_at = start + int.from_bytes(self.info[at + 8 : at + 8 + size], "little")
         at += {4: 8, 5: 8, 2: 8 + size, 6: 8 + size}.get(kind, 0)  # skeleton and type units have more in their header
         package = self.packages.get(start, {})
         unit = Unit(start, end, at, version, size, self._abbreviations(table + package.get(ABBREVIATIONS, 0)))
         header = 2 * size if version >= 5 else 0
-        unit.bases = {"str_offsets": header + package.get(STRING_OFFSETS, 0), "addr": header}
+        lists = 8 + size if version >= 5 else 0
+        unit.bases = {"str_offsets": header + package.get(STRING_OFFSETS, 0), "addr": header, "rnglists": lists}
+        unit.signature, unit.type_at, unit.split_id = signature, type_at, split_id
         root = self.entry(unit, at)
         if root is not None:
-            unit.bases["str_offsets"] = root.number(0x72, unit.bases["str_offsets"])
-            unit.bases["addr"] = root.number(0x73, unit.bases["addr"])
+            unit.split_id = root.number(AT_GNU_DWO_ID, split_id)
+            unit.bases["str_offsets"] = root.number(AT_STR_OFFSETS_BASE, unit.bases["str_offsets"])
+            unit.bases["addr"] = root.number(AT_ADDR_BASE, root.number(AT_GNU_ADDR_BASE, unit.bases["addr"]))
+            unit.bases["rnglists"] = root.number(AT_RNGLISTS_BASE, unit.bases["rnglists"])
         return unit
 
     def _abbreviations(self, start: int) -> dict[int, tuple[int, bool, list[tuple[int, int, int]]]]:
@@ -176,6 +198,11 @@ class Reader:
             attributes[attribute] = value
         return Entry(start, tag, attributes, children, at)
 
+    def form_of(self, unit: Unit, at: int, wanted: int) -> int:
+        """The form in which the entry at `at` writes an attribute, 0 if it has none."""
+        code, _ = forms.uleb(self.info, at)
+        return next((form for attribute, form, _ in unit.abbreviations[code][2] if attribute == wanted), 0)
+
     def children(self, unit: Unit, parent: Entry) -> Iterator[Entry]:
         """The entries directly below `parent`."""
         if not parent.has_children:
@@ -217,88 +244,26 @@ class Reader:
         return self.units[low]
 
     def at(self, offset: int) -> tuple[Unit, Entry] | None:
+        """The entry at an offset, or in the type unit that it means: what only declares such a type stands for it."""
+        if isinstance(offset, forms.Signature):
+            offset = self._type_units.get(int(offset), -1)
+        if not 0 <= offset < len(self.info):
+            return None
         unit = self._unit_of(offset)
         entry = self.entry(unit, offset)
+        if entry is not None and isinstance(entry.attributes.get(AT_SIGNATURE), forms.Signature):
+            return self.at(entry.attributes[AT_SIGNATURE])
         return None if entry is None else (unit, entry)
 
-    # functions ----------------------------------------------------------------
-    def function(self, name: str) -> Function | None:
-        """Parameters and result of the function with that symbol name; None if it is not described."""
-        for unit in self._candidates(name):
-            root = self.entry(unit, unit.first)
-            if root is None:
-                continue
-            split = self._split(root)
-            if split is not None:
-                described = split.function(name)
-                if described is not None:
-                    return described
-            found = self._find(unit, root, name)
-            if found is not None:
-                return self._describe(unit, found, name)
-        return None
+    @cached_property
+    def _type_units(self) -> dict[int, int]:
+        """The offset of each type that has a unit of its own, by signature."""
+        return {unit.signature: unit.type_at for unit in self.units if unit.signature}
 
-    def _split(self, root: Entry) -> Reader | None:
-        """The reader of the file that holds the rest of a skeleton unit."""
-        name = root.text(AT_DWO_NAME) or root.text(AT_GNU_DWO_NAME)
-        if not name:
-            return None
-        if name not in self._splits:
-            from pytrace.runtime.dwarf_split import open_split
+    def root(self, unit: Unit) -> Entry | None:
+        return self.entry(unit, unit.first)
 
-            self._splits[name] = open_split(self.elf.path, name, root.text(AT_COMP_DIR))
-        return self._splits[name]
-
-    def type_named(self, name: str, tag: str = "") -> Type | None:
-        """The first definition of a struct, union, enum, typedef or basic type of that name; "" is any of them."""
-        wanted = {t for t, word in _NAMED.items() if word == tag or not tag}
-        for unit in self.units:
-            root = self.entry(unit, unit.first)
-            if root is None:
-                continue
-            split = self._split(root)
-            found = split.type_named(name, tag) if split else None
-            if found is not None:
-                return found
-            for entry in self.children(unit, root):
-                if entry.tag in wanted and entry.text(AT_NAME) == name and AT_DECLARATION not in entry.attributes:
-                    return self.type(entry.offset)
-        return None
-
-    def _candidates(self, name: str) -> list[Unit]:
-        """The unit that has the symbol's address, or all."""
-        addresses = [s.address for s in self.elf.named(name)]
-        for address in addresses:
-            offset = self._range_of(address)
-            if offset is not None:
-                return [self._unit_of(offset)]
-        return self.units
-
-    def _range_of(self, address: int) -> int | None:
-        """The offset of the unit that covers an address, by .debug_aranges."""
-        data, at = self.section(".debug_aranges"), 0
-        while at + 16 <= len(data):
-            length = unpack_from("<I", data, at)[0]
-            offset = unpack_from("<I", data, at + 6)[0]
-            for pair in range(at + 16, at + 4 + length, 16):
-                begin, size = unpack_from("<QQ", data, pair)
-                if begin <= address < begin + size:
-                    return int(offset)
-            at += 4 + length
-        return None
-
-    def _find(self, unit: Unit, parent: Entry, name: str) -> Entry | None:
-        for entry in self.children(unit, parent):
-            if entry.tag == TAG_SUBPROGRAM and (AT_LOW_PC in entry.attributes or AT_RANGES in entry.attributes):
-                if name in (self._inherited(entry, AT_LINKAGE_NAME), self._inherited(entry, AT_NAME)):
-                    return entry
-            elif entry.tag == TAG_NAMESPACE:
-                found = self._find(unit, entry, name)
-                if found is not None:
-                    return found
-        return None
-
-    def _inherited(self, entry: Entry, number: int) -> Any:
+    def inherited(self, entry: Entry, number: int) -> Any:
         """An attribute, or that of the declaration or abstract instance that the entry refers to."""
         for _ in range(8):
             if number in entry.attributes:
@@ -310,124 +275,70 @@ class Reader:
             entry = found[1]
         return None
 
-    def _describe(self, unit: Unit, entry: Entry, name: str) -> Function:
-        params, declarations = [], []
-        for child in self.children(unit, entry):
-            if child.tag == TAG_PARAMETER:
-                reference = self._inherited(child, AT_TYPE)
-                params.append((str(self._inherited(child, AT_NAME) or ""), self.type(reference)))
-                declarations.append(self.declaration(reference))
-        result = self._inherited(entry, AT_TYPE)
-        return Function(
-            name, self.elf.path, tuple(params), self.type(result), (*declarations, self.declaration(result))
-        )
+    def definitions(self, name: str, tags: tuple[int, ...]) -> Iterator[tuple[Unit, Entry]]:
+        """The types of that name with one of the tags that a unit of this file defines, also in C++ namespaces that are
+        part of the name."""
+        if not self.may_name(name.rpartition("::")[2]):
+            return
+        for unit in self.units:
+            root = self.root(unit)
+            if root is not None:
+                yield from self._defined_in(unit, root, name, tags)
 
-    # types --------------------------------------------------------------------
-    def type(self, offset: int | None) -> Type:
-        """The type at an offset, qualifiers and typedefs resolved; None is void."""
-        if not isinstance(offset, int):
-            return types.VOID
-        known = self._types.get(offset)
-        if known is None:
-            known = self._types[offset] = self._convert(offset)
-        return known
+    def _defined_in(self, unit: Unit, parent: Entry, name: str, tags: tuple[int, ...]) -> Iterator[tuple[Unit, Entry]]:
+        outer, _, inner = name.partition("::")
+        for entry in self.children(unit, parent):
+            if entry.tag in tags and entry.text(AT_NAME) == name and AT_DECLARATION not in entry.attributes:
+                yield unit, entry
+            elif inner and entry.text(AT_NAME) == outer and (entry.tag == TAG_NAMESPACE or entry.tag in AGGREGATES):
+                yield from self._defined_in(unit, entry, inner, tags)
 
-    def _convert(self, offset: int) -> Type:
-        found = self.at(offset)
-        if found is None:
-            return types.NONE
-        unit, entry = found
-        reference, size = entry.attributes.get(AT_TYPE), entry.number(AT_BYTE_SIZE)
-        if entry.tag == TAG_TYPEDEF or entry.tag in _QUALIFIERS:
-            return self.type(reference)
-        if entry.tag in _POINTERS:
-            return types.Pointer(self.type(reference))
-        if entry.tag == TAG_BASE:
-            return _base(entry.number(AT_ENCODING), size)
-        if entry.tag in _AGGREGATES:
-            name = entry.text(AT_NAME) or f"(anonymous {self.elf.path} {offset})"
-            if AT_DECLARATION in entry.attributes:
-                return types.Struct(_AGGREGATES[entry.tag], name, None)
-            return types.Struct(_AGGREGATES[entry.tag], name, lambda: self._layout(unit, entry))
-        if entry.tag == TAG_ARRAY:
-            return self._array(unit, entry)
-        if entry.tag == TAG_ENUM:
-            # the reference reads enumerations of programs as plain numbers (spec 03 §4)
-            return types.Int(8 * size, entry.number(AT_ENCODING, 7) == 5) if size in (1, 2, 4, 8) else types.UINT32
-        return types.VOID
+    def may_name(self, name: str) -> bool:
+        """Whether a name is written anywhere in the debug information, without decoding it."""
+        text = name.encode("latin-1") + b"\0"
+        return text in self.strings.strings or text in self.info
 
-    def _array(self, unit: Unit, entry: Entry) -> Type:
-        lengths = []
-        for child in self.children(unit, entry):
-            if child.tag == TAG_SUBRANGE:
-                bound = child.attributes.get(AT_UPPER_BOUND)
-                length = child.number(AT_COUNT, bound + 1 if isinstance(bound, int) and bound < 1 << 62 else 0)
-                lengths.append(length)
-        t = self.type(entry.attributes.get(AT_TYPE))
-        if len(lengths) == 1 and isinstance(t, types.Int) and t.bits == 8:
-            return types.String(lengths[0])
-        for length in reversed(lengths):
-            t = types.Array(t, length)
-        return t
+    @cached_property
+    def types(self) -> Types:
+        from pytrace.runtime.dwarf_types import Types
 
-    def _layout(self, unit: Unit, entry: Entry) -> StructLayout:
-        fields = []
-        for child in self.children(unit, entry):
-            if child.tag in (TAG_MEMBER, TAG_INHERITANCE) and AT_EXTERNAL not in child.attributes:  # no static members
-                fields.append(self._member(child))
-        size = entry.number(AT_BYTE_SIZE)
-        align = max((f.type.align for f in fields if not f.bitfield), default=1)
-        return StructLayout(size, align if size % align == 0 else 1, tuple(fields))
+        return Types(self)
 
-    def _member(self, child: Entry) -> Field:
-        t = self.type(child.attributes.get(AT_TYPE))
-        offset, bits = child.number(AT_MEMBER_LOCATION), child.number(AT_BIT_SIZE)
-        bitfield = None
-        if bits:
-            unit = t.size or 4
-            if AT_DATA_BIT_OFFSET in child.attributes:
-                first = child.number(AT_DATA_BIT_OFFSET)
-            else:  # DWARF 2: counted from the most significant bit of the storage unit
-                first = offset * 8 + unit * 8 - child.number(AT_BIT_OFFSET) - bits
-            offset = first // 8 // unit * unit
-            bitfield = Bitfield(first - offset * 8, bits)
-        return Field(child.text(AT_NAME), t, offset, bitfield)
+    # parts of a program ---------------------------------------------------------
+    def whole(self, unit: Unit) -> tuple[Reader, Unit, Entry] | None:
+        """A unit with its root entry and the reader that has both: of the split file, for a skeleton that has one."""
+        root = self.root(unit)
+        if root is None:
+            return None
+        name = root.text(AT_DWO_NAME) or root.text(AT_GNU_DWO_NAME)
+        if not name:
+            return self, unit, root
+        from pytrace.runtime.dwarf_split import open_split
 
-    def declaration(self, offset: int | None) -> str:
-        """The type in C, as elfutils and the reference write it: `const char*`, `struct foo*`, `long int`."""
-        found = self.at(offset) if isinstance(offset, int) else None
-        if found is None:
-            return "void"
-        unit, entry = found
-        inner = entry.attributes.get(AT_TYPE)
-        if entry.tag in _POINTERS:
-            return self.declaration(inner) + _POINTERS[entry.tag]
-        if entry.tag in _QUALIFIERS:
-            text, word = self.declaration(inner), _QUALIFIERS[entry.tag]
-            return f"{text} {word}" if text.endswith("*") else f"{word} {text}"
-        if entry.tag == TAG_ARRAY:
-            lengths = [c.number(AT_COUNT, c.number(AT_UPPER_BOUND, -1) + 1) for c in self.children(unit, entry)]
-            return self.declaration(inner) + "".join(f"[{n}]" for n in lengths)
-        tag = {**_AGGREGATES, TAG_CLASS: "class", TAG_ENUM: "enum"}.get(entry.tag, "")
-        name = entry.text(AT_NAME)
-        if entry.tag == TAG_SUBROUTINE:
-            return "<unknown type>"
-        return f"{tag} {name or '{...}'}" if tag else name or "void"
+        found = open_split(self.elf.path, name, root.text(AT_COMP_DIR), self._splits)
+        part = found.part(unit) if found is not None else None
+        if found is None or part is None:
+            return self, unit, root
+        found.program, found.strings.addresses = self.elf.path, self.strings.addresses
+        return found, part, found.root(part) or root
 
-    # lines -----------------------------------------------------------------------
-    def line_address(self, file: str, line: int, column: int) -> int | str:
-        """The lowest address at which a statement of that line begins; or why there is none."""
-        from pytrace.runtime.dwarf_lines import addresses
+    def part(self, skeleton: Unit) -> Unit | None:
+        """The unit of this split file that belongs to a skeleton."""
+        units = [u for u in self.units if u.split_id == skeleton.split_id and not u.signature]
+        if not units:
+            return None
+        units[0].bases["addr"] = skeleton.bases["addr"]
+        return units[0]
 
-        return addresses(self, file, line, column)
-
-
-def _base(encoding: int, size: int) -> Type:
-    """DW_ATE_*: 2 boolean, 4 float, 5 signed, 6 signed char, 7 unsigned, 8 unsigned char, 0x10 UTF."""
-    if encoding == 2:
-        return types.BOOL
-    if encoding in (5, 6, 7, 8, 0x10) and size in (1, 2, 4, 8):
-        return types.Int(8 * size, encoding in (5, 6))
-    if encoding in (5, 7) and size == 16:
-        return types.Array(types.UINT64, 2)
-    return types.NONE
+    def unit_at(self, address: int) -> Unit | None:
+        """The unit that covers an address, by .debug_aranges."""
+        data, at = self.section(".debug_aranges"), 0
+        while at + 16 <= len(data):
+            length = unpack_from("<I", data, at)[0]
+            offset = unpack_from("<I", data, at + 6)[0]
+            for pair in range(at + 16, at + 4 + length, 16):
+                begin, size = unpack_from("<QQ", data, pair)
+                if begin <= address < begin + size:
+                    return self._unit_of(int(offset))
+            at += 4 + length
+        return None

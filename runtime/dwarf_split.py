@@ -17,22 +17,32 @@ _INFO = 1
 """DW_SECT_INFO."""
 
 
-def open_split(program: str, name: str, folder: str) -> Reader | None:
-    """The package beside the program, or the file that the skeleton names (from `folder`, or beside the program)."""
+def open_split(program: str, name: str, folder: str, known: dict[str, Reader | None]) -> Reader | None:
+    """The package beside the program, or the file that the skeleton names (from `folder`, or beside the program).
+
+    `known`: what was opened before, by path."""
     beside = os.path.dirname(os.path.realpath(program))
     for path in (program + ".dwp", os.path.join(folder, name), os.path.join(beside, os.path.basename(name))):
-        try:
-            elf = ElfFile(path)
-        except (ElfError, OSError):
-            continue
-        if elf.section(".debug_info.dwo") is not None:
-            return Reader(elf, ".dwo", _package_index(elf))
+        if path not in known:
+            known[path] = _open(path)
+        if (found := known[path]) is not None:
+            return found
     return None
 
 
-def _package_index(elf: ElfFile) -> dict[int, dict[int, int]]:
+def _open(path: str) -> Reader | None:
+    try:
+        elf = ElfFile(path)
+    except (ElfError, OSError):
+        return None
+    if elf.debug_section(".debug_info.dwo") is None:
+        return None
+    return Reader(elf, ".dwo", _package_index(elf, ".debug_cu_index") | _package_index(elf, ".debug_tu_index"))
+
+
+def _package_index(elf: ElfFile, name: str) -> dict[int, dict[int, int]]:
     """Offset of each unit in .debug_info.dwo -> {DW_SECT_*: where its part of that section begins}."""
-    section = elf.section(".debug_cu_index")
+    section = elf.section(name)
     if section is None:
         return {}
     data = elf.bytes_of(section, decompress=True)

@@ -106,15 +106,33 @@ class ElfFile:
         return next((s for s in self.sections if s.name == name), None)
 
     def bytes_of(self, section: Section, decompress: bool = False) -> bytes:
-        """A section's bytes; empty for one without (SHT_NOBITS).  `decompress`: undo SHF_COMPRESSED (zlib)."""
+        """A section's bytes; empty for one without (SHT_NOBITS).  `decompress`: undo SHF_COMPRESSED, or what older
+        tools did to sections that they called `.zdebug_…`."""
         if section.type == 8:
             return b""
         raw = self.data[section.offset : section.offset + section.size]
-        if decompress and section.flags & _SHF_COMPRESSED and unpack_from("<I", raw)[0] == 1:
-            from zlib import decompress as inflate
+        if decompress and (section.flags & _SHF_COMPRESSED or section.name.startswith(".zdebug_")):
+            from pytrace.runtime.compressed import section_bytes
 
-            return inflate(raw[24:])
+            return section_bytes(raw, bool(section.flags & _SHF_COMPRESSED))
         return raw
+
+    def debug_section(self, name: str) -> Section | None:
+        """`.debug_…`, under whatever name it is kept."""
+        return self.section(name) or self.section(name.replace(".debug_", ".zdebug_", 1))
+
+    def mini_debug_info(self) -> ElfFile | None:
+        """The symbols that a stripped file keeps in `.gnu_debugdata` (MiniDebugInfo: an ELF file, compressed by xz)."""
+        section = self.section(".gnu_debugdata")
+        if section is None:
+            return None
+        from pytrace.runtime.compressed import unxz
+
+        content = unxz(self.bytes_of(section))
+        try:
+            return ElfFile(self.path, content) if content else None
+        except ElfError:
+            return None
 
     def offset_of(self, address: int) -> int:
         """The file offset of a virtual address in an executable segment, 0 if it lies in none."""

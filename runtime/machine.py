@@ -384,7 +384,7 @@ class Machine:
         if found is not None:
             yield found
             if found.section(".symtab") is None:
-                debug = elf.debug_file(found, self._debuginfo)
+                debug = elf.debug_file(found, self._debuginfo) or found.mini_debug_info()
                 if debug is not None:
                     self._note(identity.file(debug.path))
                     yield debug
@@ -464,6 +464,12 @@ class Machine:
         from pytrace.runtime import dwarf
 
         return dwarf.declarations(path, name, self._debuginfo)
+
+    def inlined_places(self, path: str, name: str) -> list[int]:
+        """The addresses at which code of a function begins that was inlined into others."""
+        from pytrace.runtime import dwarf
+
+        return dwarf.inlined(path, name, self._debuginfo)
 
     def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
         """The address of a source line; a text that says why there is none; None without debug information."""

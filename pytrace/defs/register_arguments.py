@@ -29,9 +29,9 @@ def function_args(target: Target, path: str, function: str) -> Struct | None:
         if found is None or len(found.params) > len(registers.ARGUMENTS):
             return None
         fields, at = [], 0
-        for name, t in found.params:
+        for (name, t), place in zip(found.params, found.places, strict=True):
             at = (at + t.align - 1) // t.align * t.align
-            fields.append(Field(name, t, at, space=Space.USER))
+            fields.append(Field(name, t, at, space=Space.USER, place=place))
             at += t.size
         return StructLayout(at, 8, tuple(fields))
 
@@ -59,10 +59,50 @@ def lower_result(em: Lowering, t: Type) -> Any:
 
 
 def lower_argument(em: Lowering, read: typed.ArgRead, dest: Any) -> Any:
-    if not types.is_memory(read.field.type):
-        return lower_register_argument(em, read.index)
-    size = read.field.type.size
+    """A parameter, from where `Field.place` says that it is."""
+    t, place = read.field.type, read.field.place
+    if not types.is_memory(t):
+        if "(" not in place and not place.startswith("*"):
+            return _register(em, place)
+        word = em.local(8, 8, read.field.name)
+        em.read(word, em.const(t.size, 32), _address(em, place, read), Space.USER, read.span)
+        return em.extend(em.load(word, t), t)
     if dest is None:
-        dest = em.local(size, read.field.type.align, read.field.name)
-    em.read(dest, em.const(size, 32), lower_register_argument(em, read.index), Space.USER, read.span)
+        dest = em.local(t.size, 8, read.field.name)
+    if "(" in place or place.startswith("*"):
+        em.read(dest, em.const(t.size, 32), _address(em, place, read), Space.USER, read.span)
+    else:
+        _from_registers(em, place.split(",") if place else [], t.size, dest)
     return dest
+
+
+def _register(em: Lowering, name: str) -> Any:
+    """A register's 64 bits, 0 for one that a probe does not get."""
+    return em.load(em.ctx, types.UINT64, registers.OFFSETS[name]) if name in registers.OFFSETS else em.const(0)
+
+
+def _address(em: Lowering, place: str, read: typed.ArgRead) -> Any:
+    """The address of a parameter that lies in memory: `16(sp)`, or what `*di`, `*16(sp)` points to."""
+    inner = place.removeprefix("*")
+    displacement, bracket, base = inner.rstrip(")").partition("(")
+    if not bracket:
+        return _register(em, inner)
+    address = em.builder.add(_register(em, base), em.const(int(displacement)))
+    if inner == place:
+        return address
+    pointer = em.local(8, 8, "reference")
+    em.read(pointer, em.const(8, 32), address, Space.USER, read.span)
+    return em.load(pointer, types.UINT64)
+
+
+def _from_registers(em: Lowering, names: list[str], size: int, dest: Any) -> None:
+    """A struct that registers hold, eight bytes each."""
+    em.zero(dest, size)
+    for n, name in enumerate(names):
+        word, at, rest = _register(em, name), 8 * n, min(8, size - 8 * n)
+        for step in (8, 4, 2, 1):
+            if rest >= step:
+                em.put(dest, em.extend(word, types.UINT64, 8 * step), at)
+                at, rest = at + step, rest - step
+                if rest:
+                    word = em.builder.lshr(word, em.const(8 * step))

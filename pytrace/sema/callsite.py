@@ -85,6 +85,10 @@ class Site:
         return point
 
     @property
+    def inlined(self) -> bool:
+        return any(p.inlined for p in self.el.unit.attach_points)
+
+    @property
     def waiting(self) -> bool:
         """Whether an argument's type is not known yet."""
         return any(v.type is UNKNOWN and not isinstance(v, typed.VarRef) for v in self.values)

@@ -141,6 +141,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("on_stack_limit", 32, _number, "Bytes up to which a value is kept on the BPF stack."),
         Setting("perf_rb_pages", 0, _number, "Pages of the ring buffer; 0 means by the machine's memory."),
         Setting("print_maps_on_exit", True, _flag, "Print all maps at the end."),
+        Setting("probe_inline", False, _flag, "Attach to functions also where they are inlined."),
         Setting("show_debug_info", False, _flag, "Show source files and lines in stacks."),
         Setting("stack_mode", "bpftrace", _stack_mode, "How stacks are printed."),
         Setting("str_trunc_trailer", "..", _text, "What is printed behind a string that was cut."),

@@ -257,6 +257,9 @@ class RecordedTarget:
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         return None
 
+    def inlined_places(self, path: str, name: str) -> list[int]:
+        return []
+
     def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
         return None
 

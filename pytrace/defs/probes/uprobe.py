@@ -20,6 +20,7 @@ from pytrace.defs.register_arguments import (
 )
 from pytrace.record import replace
 from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.target import ElfSymbol
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from pytrace.program import ProbeSpec
     from pytrace.registry import AttachSite
-    from pytrace.target import ElfSymbol, Target
+    from pytrace.target import Target
 
 _LANGUAGES = ("cpp",)
 _UNSAFE_HINT = (
@@ -155,7 +156,8 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     for path in sorted(paths):
         symbols = matching_functions(site.target, path, pattern)
         if symbols and multi:
-            points.append(_multi(site, replace(pattern, target=path), symbols))
+            point = _multi(site, replace(pattern, target=path), symbols)
+            points.append(_with_args(site, point, path, symbols[0].name) if _is_one(pattern, symbols) else point)
         else:
             for symbol in symbols:
                 points.append(_point(site, replace(pattern, target=path, function=symbol.name), symbol))
@@ -190,6 +192,20 @@ def without_parameters(demangled: str) -> str:
     return demangled
 
 
+def _is_one(pattern: Pattern, symbols: list[ElfSymbol]) -> bool:
+    """Whether a C++ name, written out, means one function."""
+    return len(symbols) == 1 and not has_wildcard(pattern.function) and pattern.provider is UPROBE
+
+
+def _with_args(site: AttachSite, point: AttachPoint, path: str, name: str) -> AttachPoint:
+    return replace(
+        point,
+        args=function_args(site.target, path, name),
+        args_problem=lambda: args_problem(site.target, path, name, point.name),
+        function=name,
+    )
+
+
 def _multi(site: AttachSite, pattern: Pattern, symbols: list[ElfSymbol]) -> AttachPoint:
     """All `symbols` of one file through one link."""
     by_offset = {s.offset: s for s in symbols}  # two names for one place attach once
@@ -208,10 +224,26 @@ def _multi(site: AttachSite, pattern: Pattern, symbols: list[ElfSymbol]) -> Atta
     )
 
 
+def _inlined(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
+    """Where a function was inlined: all of it for one without a symbol, and beside the symbol with `probe_inline`."""
+    if pattern.offset or pattern.provider is not UPROBE:
+        return []
+    addresses = site.target.inlined_places(pattern.target, pattern.function)
+    offsets = [site.target.elf_offset(pattern.target, address) for address in addresses]
+    symbols = [ElfSymbol(pattern.function, a, 0, o) for a, o in zip(addresses, offsets, strict=True) if o]
+    if len(symbols) > 1 and not site.wants_separate and site.target.feature("uprobe_multi") is True:
+        points = [_multi(site, pattern, symbols)]
+    else:
+        points = [_place(site, pattern, symbol.offset, "") for symbol in symbols]
+    problem = f'Could not parse arguments of "{pattern.name}": it was inlined, and its arguments are anywhere'
+    return [replace(p, function=pattern.function, inlined=True, args_problem=lambda: problem) for p in points]
+
+
 def _single(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     if pattern.function:
         symbol = site.target.elf_symbol(pattern.target, pattern.function)
-        return [_point(site, pattern, symbol)] if symbol else []
+        found = [_point(site, pattern, symbol)] if symbol else []
+        return found if found and not site.config.get("probe_inline") else [*found, *_inlined(site, pattern)]
     if not site.target.elf_loadable(pattern.target):  # --unsafe: any file, numbers are file offsets
         return [_place(site, pattern, pattern.address, "")]
     symbol = site.target.elf_symbol_at(pattern.target, pattern.address)
@@ -236,13 +268,7 @@ def _point(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, offset: int | 
     point = _place(site, pattern, symbol.offset + shift, problem)
     if pattern.provider is not UPROBE:
         return replace(point, function=symbol.name)
-    path, name = pattern.target, symbol.name
-    return replace(
-        point,
-        args=function_args(site.target, path, name),
-        args_problem=lambda: args_problem(site.target, path, name, pattern.name),
-        function=name,
-    )
+    return _with_args(site, point, pattern.target, symbol.name)
 
 
 def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) -> str:
@@ -296,6 +322,8 @@ def _hint(site: AttachSite, pattern: Pattern) -> str:
     if has_wildcard(pattern.target):
         return ""
     functions = site.target.elf_functions(pattern.target)
+    if pattern.provider is URETPROBE and site.target.inlined_places(pattern.target, pattern.function):
+        return f"{pattern.function} is inlined wherever it is used: it does not return; a uprobe works"
     if not functions and "!/" in pattern.target and not site.target.elf_loadable(pattern.target):
         return f"{pattern.target} is not there, no library, or compressed: archives must store it as it is"
     if not functions:

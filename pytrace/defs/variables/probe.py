@@ -117,6 +117,11 @@ def _arg_type(number: int) -> Callable[[CallSite], Type]:
             site.error(f"The arg{number} builtin can only be used with 'kprobes', 'uprobes' and 'usdt' probes")
         elif number >= provider.arg_count:
             site.error(f"x86_64 doesn't support arg{number}")
+        elif site.inlined:
+            site.error(
+                f"arg{number} is not available where a function was inlined",
+                hints=("the compiler left its arguments wherever it had them; without arguments the probe works",),
+            )
         elif "own_arguments" in provider.features:
             site.uses_attach_point()  # each attach point says where its arguments are, and with what sign
             return INT64
