@@ -96,7 +96,8 @@ def _single(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
         modules = site.target.traceable_modules(pattern.function)
         if not (module in modules if module else modules):
             return []
-    return [replace(_point(site, pattern), session="" if module or pattern.offset else pattern.function)]
+    alone = bool(module or pattern.offset or site.wants_separate)
+    return [replace(_point(site, pattern), session="" if alone else pattern.function)]
 
 
 def _point(site: AttachSite, pattern: Pattern) -> AttachPoint:
