@@ -11,6 +11,7 @@ from pytrace.runtime import elf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pytrace.runtime.dwarf_frames import Frames
     from pytrace.runtime.dwarf_reader import Reader
     from pytrace.target import Function
     from pytrace.types import Type
@@ -96,6 +97,16 @@ def line_address(path: str, file: str, line: int, column: int, folders: str = ""
     from pytrace.runtime.dwarf_lines import addresses
 
     return addresses(reader, file, line, column)
+
+
+def frames(path: str, folders: str = "") -> Frames | None:
+    """What the addresses of a program are in its source; None without debug information."""
+    reader = _reader(path, folders)
+    if reader is None:
+        return None
+    from pytrace.runtime.dwarf_frames import Frames
+
+    return Frames(reader)
 
 
 def inlined(path: str, name: str, folders: str = "") -> list[int]:

@@ -30,7 +30,7 @@ def places(reader: Reader, name: str) -> list[int]:
             continue
         owner, unit, root = whole
         if owner.may_name(name) or reader.may_name(name):
-            for entry in _below(owner, unit, root):
+            for entry in below(owner, unit, root):
                 if entry.tag == dw.TAG_INLINED and name in _names(owner, entry):
                     start = _start(owner, reader, unit, skeleton, entry)
                     if start:
@@ -42,7 +42,7 @@ def _names(reader: Reader, entry: Entry) -> tuple[object, object]:
     return reader.inherited(entry, dw.AT_NAME), reader.inherited(entry, dw.AT_LINKAGE_NAME)
 
 
-def _below(reader: Reader, unit: Unit, parent: Entry) -> Iterator[Entry]:
+def below(reader: Reader, unit: Unit, parent: Entry) -> Iterator[Entry]:
     """All entries below one, in their order."""
     at, depth = parent.end, 1 if parent.has_children else 0
     while depth and at < unit.end:

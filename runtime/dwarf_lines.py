@@ -49,7 +49,7 @@ def addresses(reader: Reader, file: str, line: int, column: int) -> int | str:
         root = reader.root(unit)
         if root is None or not isinstance(root.attributes.get(_STMT_LIST), int):
             continue
-        program = _header(reader, unit, data, root.number(_STMT_LIST), root.text(_COMP_DIR))
+        program = header(reader, unit, data, root.number(_STMT_LIST), root.text(_COMP_DIR))
         wanted = {n for n, name in enumerate(program.files) if _same_file(name, file)}
         if not wanted:
             continue
@@ -70,7 +70,7 @@ def _same_file(name: str, wanted: str) -> bool:
     return theirs[-len(ours) :] == ours if ours else False
 
 
-def _header(reader: Reader, unit: Unit, data: bytes, start: int, folder: str) -> Program:
+def header(reader: Reader, unit: Unit, data: bytes, start: int, folder: str) -> Program:
     length, at, size = int.from_bytes(data[start : start + 4], "little"), start + 4, 4
     if length == 0xFFFFFFFF:
         length, at, size = int.from_bytes(data[at : at + 8], "little"), at + 8, 8
@@ -140,8 +140,14 @@ def _join(folders: list[str], index: int, name: str) -> str:
     return f"{folder}/{name}" if folder.startswith("/") or not folders[0] else f"{folders[0]}/{folder}/{name}"
 
 
-def _rows(data: bytes, program: Program) -> Iterator[Row]:
-    """The rows that begin a statement (section 6.2.5)."""
+def places(data: bytes, program: Program) -> Iterator[tuple[int, int, int]]:
+    """(address, file, line) of every row; line 0 behind the end of each piece of code."""
+    for row in _rows(data, program, every=True):
+        yield row.address, row.file, row.line
+
+
+def _rows(data: bytes, program: Program, every: bool = False) -> Iterator[Row]:
+    """The rows that begin a statement (section 6.2.5), or `every` one, also those that end a sequence (as line 0)."""
     at = program.begin
     address, file, line, column, statement = 0, 1, 1, 0, program.default_statement
     while at < program.end:
@@ -151,17 +157,19 @@ def _rows(data: bytes, program: Program) -> Iterator[Row]:
             code -= len(program.lengths)
             address += code // program.line_range * program.minimum
             line += program.line_base + code % program.line_range
-            if statement:
+            if statement or every:
                 yield Row(address, file, line, column)
         elif code == 0:
             length, at = forms.uleb(data, at)
             if data[at] == 1:  # end of sequence
+                if every:
+                    yield Row(address, 0, 0, 0)
                 address, file, line, column, statement = 0, 1, 1, 0, program.default_statement
             elif data[at] == 2:
                 address = int.from_bytes(data[at + 1 : at + length], "little")
             at += length
         elif code == 1:
-            if statement:
+            if statement or every:
                 yield Row(address, file, line, column)
         elif code == 2:
             value, at = forms.uleb(data, at)

@@ -61,7 +61,7 @@ class Mappings:
             except OSError:
                 break
         if pid is not None:
-            self._known[pid] = list(_current(pid))
+            self._known[pid] = list(current(pid))
 
     def close(self) -> None:
         for fd, ring in self._rings:
@@ -112,7 +112,7 @@ class Mappings:
         return None
 
 
-def _current(pid: int) -> Iterator[Mapping]:
+def current(pid: int) -> Iterator[Mapping]:
     """The executable mappings that a process has now."""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as f:

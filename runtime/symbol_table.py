@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HIGHEST = 1 << 64
+_NEAREST = 16
+"""How many symbols in front of an address may be labels inside of the function that it lies in."""
 
 
 class SymbolTable:
@@ -29,7 +31,8 @@ class SymbolTable:
             elf = ElfFile(path)
             rows = {(s.address, s.size, s.name) for s in elf.symbols()}
             self._segments = [s for s in elf.segments if s.executable]
-            if elf.section(".symtab") is None and (separate := debug_file(elf)) is not None:
+            separate = None if elf.section(".symtab") else debug_file(elf) or elf.mini_debug_info()
+            if separate is not None:
                 rows |= {(s.address, s.size, s.name) for s in separate.symbols()}
         except (OSError, ElfError):
             return
@@ -38,19 +41,20 @@ class SymbolTable:
     def at(self, address: int) -> tuple[str, int] | None:
         """(name, offset) of the function that virtual address `address` lies in; nothing behind its end counts."""
         at = bisect_right(self._rows, (address, _HIGHEST, "")) - 1
-        if at < 0:
-            return None
-        start, size, name = self._rows[at]
-        if address != start and address >= start + size:
-            return None
-        return (demangled(name) if self._demangle else name), address - start
+        for start, size, name in reversed(self._rows[max(0, at + 1 - _NEAREST) : at + 1]):
+            if start == address or address < start + size:
+                return (demangled(name) if self._demangle else name), address - start
+        return None
 
     def at_offset(self, offset: int) -> tuple[str, int] | None:
         """As `at`, for a byte of the file."""
-        for s in self._segments:
-            if s.offset <= offset < s.offset + s.size:
-                return self.at(offset - s.offset + s.address)
-        return None
+        address = self.address_of(offset)
+        return None if address is None else self.at(address)
+
+    def address_of(self, offset: int) -> int | None:
+        """The virtual address of a byte of the file that is code."""
+        covering = (s for s in self._segments if s.offset <= offset < s.offset + s.size)
+        return next((offset - s.offset + s.address for s in covering), None)
 
 
 _demangler: Any = None

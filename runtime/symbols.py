@@ -66,13 +66,17 @@ class Symbols:
         self._policy = str(config.get("cache_user_symbols", "PER_PID"))
         self._demangle = bool(config.get("cpp_demangle", True))
         self._lazy = bool(config.get("lazy_symbolication", True))
+        self._show_source = bool(config.get("show_debug_info", False))
         self._program_of = program_of
         self.mappings: Mappings | None = None
         """What was recorded about processes, if anything was."""
         self._kernel: KernelSymbols | None = None
         self._bcc: Any = None
         self._caches: dict[Any, Any] = {}
-        self._tables: dict[str, Any] = {}
+        self._files: Any = None
+        self._source: Any = None
+        self._perf_maps: Any = None
+        self._tables: dict[tuple[str, str], Any] = {}
         self._known: dict[tuple[int, str, int], tuple[str, int, str]] = {}
 
     # ------------------------------------------------------------ kernel
@@ -114,10 +118,32 @@ class Symbols:
             found = self._in_file(program, address)
         if not found and alive:
             found = self._in_process(pid, alive, address)
+        if not found and alive:
+            found = self._in_mapped(pid, alive, address)
         if not found and self.mappings is not None:
             place = self.mappings.find(pid, address)
             found = self._in_file(place[0], place[1], from_offset=True) if place else None
-        return found or ("", 0, "")
+        return found or self._in_perf_map(pid, bool(alive), address) or ("", 0, "")
+
+    def _in_mapped(self, pid: int, program: str, address: int) -> tuple[str, int, str] | None:
+        """In the file that a living process has mapped, wherever that is."""
+        if self._files is None:
+            from pytrace.runtime.process_files import ProcessFiles
+
+            self._files = ProcessFiles()
+        place = self._files.find(pid, program, address)
+        if place is None:
+            return None
+        found = self._in_file(place[0], place[1], from_offset=True, owner=program)
+        return (*found[:2], place[2]) if found else None
+
+    def _in_perf_map(self, pid: int, alive: bool, address: int) -> tuple[str, int, str] | None:
+        from pytrace.runtime.process_files import PerfMaps
+
+        if self._perf_maps is None:
+            self._perf_maps = PerfMaps()
+        found: tuple[str, int, str] | None = self._perf_maps.find(pid, alive, address)
+        return found
 
     def _in_process(self, pid: int, program: str, address: int) -> tuple[str, int, str] | None:
         """Through libbcc, by the mappings that the process has now."""
@@ -138,13 +164,16 @@ class Symbols:
                 self._bcc.close(cache, pid)
         return found
 
-    def _in_file(self, path: str, address: int, from_offset: bool = False) -> tuple[str, int, str] | None:
-        """In a file's own symbol table, by address or by file offset; works when the process is gone."""
-        table = self._tables.get(path)
+    def _in_file(
+        self, path: str, address: int, from_offset: bool = False, owner: str = ""
+    ) -> tuple[str, int, str] | None:
+        """In a file's own symbol table, by address or by file offset; works when the process is gone.  `owner`: the
+        program for which `path` means the file."""
+        table = self._tables.get((path, owner))
         if table is None:
             from pytrace.runtime.symbol_table import SymbolTable
 
-            table = self._tables[path] = SymbolTable(path, self._demangle)
+            table = self._tables[path, owner] = SymbolTable(path, self._demangle)
         found = table.at_offset(address) if from_offset else table.at(address)
         return (*found, path) if found else None
 
@@ -162,8 +191,43 @@ class Symbols:
             if address == _FAILED:
                 lines.append("        <unwind failure>")
                 break
-            lines.append(self._frame(address, stack, mode, program))
+            if self._show_source and stack.user and mode != "raw":
+                lines += self._source_frames(address, stack, mode, program, outer=bool(lines))
+            else:
+                lines.append(self._frame(address, stack, mode, program))
         return lines
+
+    def _source_frames(self, address: int, stack: StackValue, mode: str, program: str, outer: bool) -> list[str]:
+        """A frame with those of the functions inlined there in front, and their places in the source.
+
+        `outer`: a caller's frame, whose address is behind its call."""
+        plain = self._frame(address, stack, mode, program)
+        place = self._place(address, stack.pid, program)
+        if self._source is None:
+            from pytrace.runtime.source_places import Sources
+
+            self._source = Sources(self._demangle)
+        frames = self._source.at(*place, outer) if place else []
+        perf, lines = mode == "perf", []
+        for n, (name, source) in enumerate(frames):
+            if n == len(frames) - 1:
+                lines.append(plain if perf else plain + source)
+            else:
+                lines.append(f"\t{address:x} {name} (inlined)" if perf else f"        [inlined] {name}{source}")
+        return lines or [plain]
+
+    def _place(self, address: int, pid: int, program: str) -> tuple[str, int, str] | None:
+        """(what to open, offset in that file, the program that this holds for) of an address."""
+        if program:
+            if self._files is None:
+                from pytrace.runtime.process_files import ProcessFiles
+
+                self._files = ProcessFiles()
+            found = self._files.find(pid, program, address)
+            if found:
+                return found[0], found[1], program
+        gone = self.mappings.find(pid, address) if self.mappings is not None else None
+        return (*gone, "") if gone else None
 
     def _frame(self, address: int, stack: StackValue, mode: str, program: str) -> str:
         if mode == "raw":
