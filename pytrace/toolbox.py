@@ -4,7 +4,8 @@ Place in the pipeline: under `arguments`, and for `--tools` and help.  In: a too
 its file, its manual, and the words as parameters of the script (`-p 5` becomes `--pid=5`).  What a newcomer would get
 wrong: a tool's header is no mere comment.  Each line of it that begins with `-` declares an option (`-p, --pid=PID
 text`), and a line `// parameters: interval=1 count=9` names the script's `$1`, `$2` … and what they are when they are
-not given; an option of the same name gives one too, since attach points take positional parameters only.
+not given (without `=` it must be given); an option of the same name gives one too, since attach points take positional
+parameters only.
 """
 
 from __future__ import annotations
@@ -115,10 +116,12 @@ class Tool:
         positional = [w for w in given if not w.startswith("--")]
         if len(positional) > len(self.parameters):
             raise UsageError(f"{self.name}: unexpected argument '{positional[len(self.parameters)]}'")
-        for i, (name, _, default) in enumerate(self.parameters):
+        for i, (name, optional, default) in enumerate(self.parameters):
             chosen = [w for w in named if w.startswith(f"--{name}=")]
             named = [w for w in named if w not in chosen]
             if i == len(positional):
+                if not optional and not chosen and "--help" not in named:
+                    raise UsageError(f"{self.name}: {name} is missing", hint=f"pytrace --help {self.name}")
                 positional.append(chosen[-1].partition("=")[2] if chosen else default)
         return named + positional
 
