@@ -84,7 +84,7 @@ def _guarded(act: Callable[[Invocation], int], inv: Invocation) -> int:
 
 def command() -> NoReturn:
     """The entry point: `main`, then out at once, since taking the interpreter down costs another 10 ms."""
-    gc.set_threshold(50_000)  # the usual 700 has the collector look at each module as it is loaded: a tenth of a start
+    gc.set_threshold(200_000)  # the usual 700 has the collector look at each module as it is loaded: a tenth of a start
     _leave(main())
 
 

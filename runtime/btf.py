@@ -101,8 +101,8 @@ class BtfObject:
         return self.base._string_offset(name) if self.base else None
 
     # look-up ----------------------------------------------------------------
-    def _references(self, name: str) -> Iterator[tuple[int, int]]:
-        """(type id, offset) of every place in the records that holds `name`, as a record's own or a member's."""
+    def _places(self, name: str) -> Iterator[int]:
+        """The offset of every word in the records that holds `name`, as a record's own or a member's."""
         offset = self._string_offset(name)
         if offset is None:
             return
@@ -110,7 +110,7 @@ class BtfObject:
         at = self.data.find(wanted, self._type_at, end)
         while at >= 0:
             if (at - self._type_at) % 4 == 0:
-                yield self._id_at(at), at
+                yield at
             at = self.data.find(wanted, at + 1, end)
 
     def _id_at(self, offset: int) -> int:
@@ -129,14 +129,18 @@ class BtfObject:
         found = self._named.get(name)
         if found is None:  # type rules ask for the same name in every round of inference
             found = self._named[name] = {}
-            for type_id, offset in self._references(name):
-                if self.at(type_id) == offset:
-                    found.setdefault(self.data[offset + 7] & 0x1F, type_id)
+            for offset in self._places(name):
+                kind = self.data[offset + 7] & 0x1F
+                if kind:  # of a member it would be the highest byte of its type's id: 0
+                    type_id = self._id_at(offset)
+                    if self.at(type_id) == offset:
+                        found.setdefault(kind, type_id)
         return next((found[kind] for kind in kinds if kind in found), None)
 
     def find_enumerator(self, name: str) -> tuple[int, int] | None:
         """(id of the enum, value) of an enumerator."""
-        for type_id, offset in self._references(name):
+        for offset in self._places(name):
+            type_id = self._id_at(offset)
             kind, _, _, _, tail = self.record(type_id)
             step = {ENUM: 8, ENUM64: 12}.get(kind)
             if step and offset >= tail and (offset - tail) % step == 0:
