@@ -84,7 +84,9 @@ class Imports:
         for item in function.relocations:
             self._apply(linked, number, item, start + item.index, starts)
         linked.functions.append((start, first_type + function.btf_id))
-        lines = [Line(start + row.index, row.file, row.line, row.column, row.text) for row in function.lines if row.line]
+        lines = [
+            Line(start + row.index, row.file, row.line, row.column, row.text) for row in function.lines if row.line
+        ]
         if not lines or lines[0].index != start:
             lines.insert(0, Line(start, self._objects[number].path, 1, 1, function.name))  # the kernel wants one there
         linked.lines += lines

@@ -35,8 +35,8 @@ SCRATCH_ELEMENT = 32 * 1024
 
 
 def add_attributes(function: ir.Function) -> None:
-    """What every function of ours has.  Without the second LLVM turns a chain of comparisons into a table in a section of
-    its own, which is no map."""
+    """What every function of ours has.  Without the second LLVM turns a chain of comparisons into a table in a section
+    of its own, which is no map."""
     function.attributes.add("nounwind")
     set.add(function.attributes, '"no-jump-tables"="true"')  # not among the names that llvmlite knows
 

@@ -76,10 +76,10 @@ def test_opensnoop_shows_each_open(pytrace: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "rows"),
-    [("-x", 3), (f"-t {OWN}", 7), ("-n no-such", 0), (f"-n {COMM[1:]}", 7), ("-u 12345", 0), ("-f 2", 4)],
+    [("-x", 3), ("-t OWN", 7), ("-n no-such", 0), (f"-n {COMM[1:]}", 7), ("-u 12345", 0), ("-f 2", 4)],
 )
 def test_opensnoop_filters(pytrace: str, tmp_path: Path, flags: str, rows: int) -> None:
-    lines = traced(f"{pytrace} opensnoop {flags}", opens(tmp_path))
+    lines = traced(f"{pytrace} opensnoop {flags.replace('OWN', str(OWN))}", opens(tmp_path))
     assert len([line for line in lines if str(tmp_path) in line]) == rows, lines
 
 
