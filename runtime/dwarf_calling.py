@@ -26,7 +26,8 @@ _NONE, _INTEGER, _VECTOR, _MEMORY, _REFERENCE = range(5)
 
 _FLOAT, _COMPLEX = 4, 3  # DW_ATE_*
 _UNSPECIFIED, _MEMBER_POINTER = 0x3B, 0x1F  # DW_TAG_*
-_CALLING_CONVENTION, _BY_REFERENCE = 0x36, 4  # DW_AT_*, DW_CC_pass_by_reference
+_CALLING_CONVENTION, _BY_REFERENCE, _BY_VALUE = 0x36, 4, 5  # DW_AT_*, DW_CC_pass_by_*
+_CONTAINING_TYPE, _ARTIFICIAL, _DEFAULTED = 0x1D, 0x34, 0x8B  # DW_AT_*
 _X87 = ("long double", "_Float64x")
 
 
@@ -95,7 +96,7 @@ def _classes(reader: Reader, offset: int | None) -> list[int]:
     found = _resolved(reader, offset)
     if found is None:
         return []
-    if found[1].attributes.get(_CALLING_CONVENTION) == _BY_REFERENCE:
+    if _by_reference(reader, *found):
         return [_REFERENCE]
     size = reader.types.size(offset)
     if size > 16 and found[1].tag != dw.TAG_BASE:
@@ -106,6 +107,47 @@ def _classes(reader: Reader, offset: int | None) -> list[int]:
     if _MEMORY in words:
         return [_MEMORY]
     return [] if set(words) == {_NONE} else words
+
+
+def _by_reference(reader: Reader, unit: Unit, entry: Entry) -> bool:
+    """Whether C++ passes the address of a copy: of a class whose copies are more than their bytes.
+
+    clang says so; gcc does not, and leaves it to the reader to know the language's rules (Itanium C++ ABI, 3.1.1)."""
+    if entry.tag not in dw.AGGREGATES:
+        return False
+    said = entry.attributes.get(_CALLING_CONVENTION)
+    if said in (_BY_REFERENCE, _BY_VALUE):
+        return bool(said == _BY_REFERENCE)
+    if _CONTAINING_TYPE in entry.attributes:  # it has virtual functions
+        return True
+    name = entry.text(dw.AT_NAME).partition("<")[0]
+    for child in reader.children(unit, entry):
+        if child.tag == dw.TAG_SUBPROGRAM:
+            if _copies_or_ends(reader, unit, child, name):
+                return True
+        elif child.tag in (dw.TAG_MEMBER, dw.TAG_INHERITANCE) and dw.AT_EXTERNAL not in child.attributes:
+            inner = _resolved(reader, child.attributes.get(dw.AT_TYPE))
+            if inner is not None and _by_reference(reader, *inner):
+                return True
+    return False
+
+
+def _copies_or_ends(reader: Reader, unit: Unit, method: Entry, name: str) -> bool:
+    """Whether a method is a destructor, or a constructor from the same class, that somebody has written."""
+    if _ARTIFICIAL in method.attributes or method.attributes.get(_DEFAULTED) == 1:
+        return False
+    if method.text(dw.AT_NAME) == f"~{name}":
+        return True
+    if method.text(dw.AT_NAME) != name or not name:
+        return False
+    parameters = [c for c in reader.children(unit, method) if c.tag == dw.TAG_PARAMETER]
+    if len(parameters) != 2:
+        return False
+    given = _resolved(reader, parameters[1].attributes.get(dw.AT_TYPE))
+    if given is None or given[1].tag not in (dw.TAG_REFERENCE, dw.TAG_RVALUE_REFERENCE):
+        return False
+    referred = _resolved(reader, given[1].attributes.get(dw.AT_TYPE))
+    return referred is not None and referred[1].text(dw.AT_NAME).partition("<")[0] == name
 
 
 def _classify(reader: Reader, found: tuple[Unit, Entry], at: int, words: list[int]) -> bool:

@@ -1,0 +1,91 @@
+"""Parameters and types of a program, in every form in which compilers and packagers leave debug information.
+
+One C++ program is built in many ways; each must give the same values.  What a newcomer would get wrong: split files and
+separate files are found relative to where the program was built, so each variant has a folder of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.harness import machine
+
+pytestmark = [pytest.mark.feature("root", "uprobe", "gcc"), pytest.mark.usefixtures("nothing_left_behind")]
+
+SOURCE = Path(__file__).parent / "sources" / "shapes.cpp"
+SCRIPT = """\
+u:{p}:_ZN6shapes6Worker6methodEiPKc { printf("method %d %s %d\\n", args.x, str(args.text), args.this->member); }
+u:{p}:_ZN6shapes8by_valueENS_5SmallEi { printf("value %d %d %d\\n", args.s.a, args.s.b, args.after); }
+u:{p}:_ZN6shapes7by_pairENS_4PairEi { printf("pair %d %d %d\\n", args.p.x, args.p.y, args.after); }
+u:{p}:_ZN6shapes9by_memoryENS_5LargeEi { printf("memory %d %d %d\\n", args.l.v[2], args.l.w, args.after); }
+u:{p}:_ZN6shapes7by_copyENS_7DerivedEi { printf("copy %d %d %d\\n", args.d.own, args.d.base_field, args.after); }
+u:{p}:_ZN6shapes10by_pointerEPNS_7DerivedEPKNS_9AnonymousEPNS_4BitsERNS_6EitherENS_5ColorENS_4WideE {
+  $d = args.d; $n = args.n; $b = args.b;
+  printf("derived %d %d %s %d %d\\n", $d->own, $d->base_field, str($d->name), $d->nested.a, $d->list[1].b);
+  printf("enums %d %d %d %d %d\\n", $d->color, $d->wide, $d->flag, args.c, args.w);
+  printf("anonymous %d %d %d %c %d\\n", $n->k, $n->ia, $n->sa[1], $n->named.q, $n->deep);
+  printf("bits %d %d %lx %d\\n", $b->a, $b->b, $b->c, $b->d);
+  printf("union %d\\n", args.e->i);
+}
+u:{p}:_ZNK6shapes3BoxIiE3getEi { printf("box %d %d\\n", args.this->value, args.plus); }
+"""
+VALUES = """\
+method 2 text 8
+value 5 6 7
+pair 8 9 10
+memory 3 12 13
+copy 22 11 14
+derived 22 11 name 33 66
+enums 4 7 1 3 7
+anonymous 1 131075 2 q 99
+bits 5 3 123456789a 1
+union 77
+box 40 2
+"""
+
+_LINK = "objcopy --only-keep-debug prog {0} && strip prog && objcopy --add-gnu-debuglink={0} prog"
+_BUILD_ID = """\
+id=$(readelf -n prog | sed -n 's/.*Build ID: //p'); at=tree/.build-id/$(echo $id | cut -c1-2); mkdir -p $at
+objcopy --only-keep-debug prog $at/$(echo $id | cut -c3-).debug && strip prog"""
+VARIANTS = {
+    "DWARF 5": "g++ -gdwarf-5 shapes.cpp -o prog",
+    "DWARF 4": "g++ -gdwarf-4 shapes.cpp -o prog",
+    "fixed addresses": "g++ -g -no-pie shapes.cpp -o prog",
+    "optimised": "g++ -g -O2 shapes.cpp -o prog",
+    "type units, DWARF 5": "g++ -gdwarf-5 -fdebug-types-section shapes.cpp -o prog",
+    "type units, DWARF 4": "g++ -gdwarf-4 -fdebug-types-section shapes.cpp -o prog",
+    "split, DWARF 5": "g++ -gdwarf-5 -gsplit-dwarf shapes.cpp -o prog",
+    "split, DWARF 4": "g++ -gdwarf-4 -gsplit-dwarf shapes.cpp -o prog",
+    "split, with type units": "g++ -gdwarf-5 -gsplit-dwarf -fdebug-types-section shapes.cpp -o prog",
+    "split, DWARF 4, with type units": "g++ -gdwarf-4 -gsplit-dwarf -fdebug-types-section shapes.cpp -o prog",
+    "split, in a package": "g++ -gdwarf-4 -gsplit-dwarf shapes.cpp -o prog && dwp -e prog -o prog.dwp && rm *.dwo",
+    "compressed": "g++ -g -gz=zlib shapes.cpp -o prog",
+    "compressed by zstd": "g++ -g shapes.cpp -o prog && objcopy --compress-debug-sections=zstd prog",
+    "compressed in the older way": "g++ -g shapes.cpp -o prog && objcopy --compress-debug-sections=zlib-gnu prog",
+    "in a linked file": f"g++ -g shapes.cpp -o prog && {_LINK.format('prog.debug')}",
+    "in a linked file of .debug": f"g++ -g shapes.cpp -o prog && mkdir .debug && {_LINK.format('.debug/prog.debug')}",
+    "by build id": f"g++ -g -Wl,--build-id shapes.cpp -o prog && {_BUILD_ID}",
+    "clang, DWARF 5": "clang++ -gdwarf-5 shapes.cpp -o prog",
+    "clang, DWARF 4": "clang++ -gdwarf-4 shapes.cpp -o prog",
+    "clang, split": "clang++ -gdwarf-5 -gsplit-dwarf shapes.cpp -o prog",
+    "clang, split in a package": "clang++ -g -gsplit-dwarf shapes.cpp -o prog; llvm-dwp -e prog -o prog.dwp; rm *.dwo",
+    "clang, type units": "clang++ -gdwarf-5 -fdebug-types-section shapes.cpp -o prog",
+}
+
+
+@pytest.mark.parametrize("how", VARIANTS)
+def test_values(how: str, pytrace: str, tmp_path: Path) -> None:
+    if "clang" in how:
+        machine.need("clang")
+    (tmp_path / "shapes.cpp").symlink_to(SOURCE)
+    built = subprocess.run(["sh", "-ec", VARIANTS[how]], cwd=tmp_path, capture_output=True, text=True, check=False)
+    if "unknown" in built.stderr or "not found" in built.stderr or "unsupported" in built.stderr:
+        pytest.skip(f"missing feature clang: the tools here cannot do that: {built.stderr.splitlines()[0]}")
+    assert built.returncode == 0, built.stderr
+    script = SCRIPT.replace("{p}", "./prog")
+    words = [*pytrace.split(), "-q", "--no-cache", "--debuginfo", str(tmp_path / "tree"), "-c", "./prog", "-e", script]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip("\n") + "\n" == VALUES, done.stderr
