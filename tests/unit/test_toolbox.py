@@ -1,0 +1,112 @@
+"""The bundled tools' headers and pages, and their options on the command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pytrace import toolbox
+from pytrace.arguments import parse
+from pytrace.diagnostics import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = {name: (ROOT / "pytrace" / "tools" / f"{name}.pt").read_text() for name in toolbox.names()}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_header_declares_the_options_of_the_script(name: str) -> None:
+    text, tool = SCRIPTS[name], toolbox.Tool(name, SCRIPTS[name])
+    asked = set(re.findall(r'getopt\("([^"]+)"', text))
+    positional = {parameter for parameter, _, _ in tool.parameters}
+    assert asked == set(tool.takes_value) - positional
+    for option in asked:
+        takes_value = bool(re.search(rf'getopt\("{option}", ', text))
+        assert tool.takes_value[option] == takes_value, option
+    used = {
+        int(number)
+        for number in re.findall(r"\$(\d+)\b|\$(\d+)(?=probe|retprobe)", text)
+        for number in number
+        if number
+    }
+    assert used == set(range(1, len(positional) + 1))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_header_says_what_is_needed(name: str) -> None:
+    text = toolbox.manual(name)
+    assert text is not None
+    assert text.startswith(f"NAME\n    {name} - ") and text.isascii()
+    for section in ("SYNOPSIS\n", "DESCRIPTION\n", "NEEDS\n", "SEE ALSO\n"):
+        assert section in text
+    for letter in toolbox.Tool(name, SCRIPTS[name]).letters:
+        assert re.search(rf"-{letter}\b", text.partition("SYNOPSIS")[2].partition("DESCRIPTION")[0]) or letter in "cC"
+    assert max(map(len, SCRIPTS[name].splitlines())) <= 120 or name == "execsnoop"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_page_has_the_manual(name: str) -> None:
+    page = (ROOT / "docs" / "tools" / f"{name}.md").read_text()
+    manual = toolbox.manual(name)
+    assert manual is not None and manual[manual.index("SYNOPSIS") :].rstrip() in page
+    for heading in (f"# {name}\n", "## Example\n", "## What it costs\n"):
+        assert heading in page
+    assert f"[{name}]({name}.md)" in (ROOT / "docs" / "tools" / "README.md").read_text()
+
+
+def test_table_has_a_line_for_each() -> None:
+    lines = toolbox.table().splitlines()
+    assert [line.split()[0] for line in lines] == list(SCRIPTS)
+    assert all(len(line.split()) > 2 and len(line) <= 100 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "named", "positional"),
+    [
+        ("opensnoop -x", ["failed"], ["99999999"]),
+        ("opensnoop -xTp 5", ["failed", "timestamp", "pid=5"], ["99999999"]),
+        ("opensnoop -p5 -d 3", ["pid=5"], ["3"]),
+        ("opensnoop --pid 5 --name=-x", ["pid=5", "name=-x"], ["99999999"]),
+        ("opensnoop -- -x --pid=5", ["failed", "pid=5"], ["99999999"]),
+        ("opensnoop -- --nosuch", ["nosuch"], ["99999999"]),
+        ("biolatency", [], ["99999999", "99999999"]),
+        ("biolatency -m 1", ["milliseconds"], ["1", "99999999"]),
+        ("biolatency 1 -m 10", ["milliseconds"], ["1", "10"]),
+        ("profile -F 99", [], ["99999999", "99"]),
+        ("funccount -i 2 kprobe:vfs_*", [], ["kprobe:vfs_*", "2", "99999999"]),
+    ],
+)
+def test_tools_own_options(words: str, named: list[str], positional: list[str]) -> None:
+    inv = parse(words.split())
+    assert inv.file == words.split()[0]
+    assert list(inv.options.named) == named
+    assert list(inv.options.positional) == positional
+
+
+def test_options_of_pytrace_before_and_behind_a_tool() -> None:
+    inv = parse("-c true -p 7 tcpretrans -c -q -o out".split()[2:])  # before the name they are pytrace's, as ever
+    assert (inv.pid_text, inv.options.named, inv.options.quiet, inv.options.output) == ("7", ("count",), True, "out")
+    assert parse(["execsnoop", "--help"]).topic == "execsnoop"
+    assert parse(["-e", "begin {}", "opensnoop", "-q"]).options.positional == ("opensnoop",)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("opensnoop -p", "opensnoop: option '-p' requires an argument"),
+        ("opensnoop --pid", "opensnoop: option '--pid' requires an argument"),
+        ("opensnoop -xZ", "opensnoop: invalid option -- 'Z'"),
+        ("opensnoop 5 6", "opensnoop: unexpected argument '6'"),
+        ("funccount", "funccount: pattern is missing"),
+    ],
+)
+def test_what_is_refused(words: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        parse(words.split())
+
+
+def test_a_file_of_a_tools_name_is_run_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "opensnoop").write_text("begin { }")
+    assert parse(["opensnoop", "5"]).options.positional == ("5",)
