@@ -219,6 +219,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "bcc": _bcc,
     "clang": lambda: _command("clang"),
     "gcc": lambda: _command("gcc"),
+    "gdb": lambda: _command("gdb"),
     "bpftool": lambda: _command("bpftool"),
     "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",
     "shipped_tools": lambda: "" if shipped_tools() else "no *.bt; PYTRACE_SHIPPED_TOOLS may name their folder",
