@@ -219,6 +219,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "bcc": _bcc,
     "clang": lambda: _command("clang"),
     "gcc": lambda: _command("gcc"),
+    "g++": lambda: _command("g++"),
     "gdb": lambda: _command("gdb"),
     "bpftool": lambda: _command("bpftool"),
     "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",

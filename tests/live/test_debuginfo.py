@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness import machine
 
-pytestmark = [pytest.mark.feature("root", "uprobe", "gcc"), pytest.mark.usefixtures("nothing_left_behind")]
+pytestmark = [pytest.mark.feature("root", "uprobe", "g++"), pytest.mark.usefixtures("nothing_left_behind")]
 
 SOURCE = Path(__file__).parent / "sources" / "shapes.cpp"
 SCRIPT = """\

@@ -16,7 +16,7 @@ import pytest
 
 from tests.harness import machine
 
-pytestmark = [pytest.mark.feature("root", "perf_software", "gcc"), pytest.mark.usefixtures("nothing_left_behind")]
+pytestmark = [pytest.mark.feature("root", "perf_software", "g++"), pytest.mark.usefixtures("nothing_left_behind")]
 FUNCTIONS = 200
 SECONDS = 3
 
