@@ -1,0 +1,178 @@
+"""Names in user stacks, wherever the file with the symbols is: stripped, separate, in another root, deleted, generated."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.feature("root", "perf_software", "gcc", "bcc"),
+    pytest.mark.usefixtures("nothing_left_behind"),
+]
+SOURCE = """\
+#include <time.h>
+volatile unsigned long sink;
+__attribute__((noinline)) static void hot(void)
+{
+	for (unsigned long i = 0; i < 20000; i++)
+		sink += i;
+}
+__attribute__((noinline)) void warm(void) { hot(); hot(); __asm__ volatile(""); }
+int main(void)
+{
+	for (time_t end = time(0) + 20; time(0) < end;)
+		warm();
+	return 0;
+}
+"""
+FLAGS = ["-O0", "-fno-omit-frame-pointer"]
+
+# As rpmbuild makes it: what .dynsym does not have, in an ELF file, compressed by xz.
+MINI = """\
+nm -D prog --format=posix --defined-only | awk '{print $1}' | sort >dynamic
+nm prog --format=posix --defined-only | awk '$2 ~ /[TtD]/ {print $1}' | sort >functions
+comm -13 dynamic functions >keep
+objcopy --only-keep-debug prog full
+objcopy -S --remove-section .comment --keep-symbols=keep full mini
+strip prog && xz mini && objcopy --add-section .gnu_debugdata=mini.xz prog"""
+SEPARATE = "objcopy --only-keep-debug prog prog.debug; strip prog; objcopy --add-gnu-debuglink=prog.debug prog"
+BUILDS = {
+    "position-independent": ([], ""),
+    "fixed addresses": (["-no-pie"], ""),
+    "static": (["-static"], ""),
+    "symbols in a separate file": ([], SEPARATE),
+    "MiniDebugInfo": ([], MINI),
+}
+
+
+def build(folder: Path, flags: list[str], then: str) -> Path:
+    (folder / "prog.c").write_text(SOURCE)
+    subprocess.run(["gcc", *FLAGS, *flags, "prog.c", "-o", "prog"], cwd=folder, check=True)
+    subprocess.run(["sh", "-ec", then], cwd=folder, check=True)
+    return folder / "prog"
+
+
+@contextmanager
+def running(*words: str) -> Iterator[int]:
+    """A process; its number is that of what the words run in the end, if that is called `prog`."""
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        pid = process.pid
+        for _ in range(300):
+            pid = next((p for p in family(process.pid) if comm(p) == "prog"), 0)
+            if pid:
+                break
+            time.sleep(0.01)
+        try:
+            assert pid, f"{words} did not start"
+            yield pid
+        finally:
+            os.kill(pid or process.pid, 9)
+
+
+def family(pid: int) -> Iterator[int]:
+    yield pid
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return
+    for child in children:
+        yield from family(int(child))
+
+
+def comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def stack(pytrace: str, pid: int, ends: bool = False) -> list[str]:
+    """The functions of the stack of a process, innermost first; `ends`: shown when the process is gone."""
+    script = "profile:hz:99 { @[ustack(perf, 3)] = count(); @n++; if (@n == 5) { signal(9); exit(); } }"
+    if not ends:
+        script = "profile:hz:99 { print(ustack(perf, 3)); exit(); }"
+    words = [*pytrace.split(), "-q", "--unsafe", "-p", str(pid), "-e", script]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return re.findall(r"^\t[0-9a-f]+ (.+?)(?:\+\d+)? \(", done.stdout, re.M)[:3]
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["living", "ended"])
+@pytest.mark.parametrize("how", BUILDS)
+def test_symbols(how: str, ends: bool, pytrace: str, tmp_path: Path) -> None:
+    program = build(tmp_path, *BUILDS[how])
+    with running(str(program)) as pid:
+        assert stack(pytrace, pid, ends)[:3] in (["hot", "warm", "main"], ["warm", "main", "__libc_start_call_main"])
+
+
+@pytest.mark.parametrize("how", ["position-independent", "MiniDebugInfo", "symbols in a separate file"])
+def test_in_another_mount_namespace(how: str, pytrace: str, tmp_path: Path) -> None:
+    build(tmp_path, *BUILDS[how])
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    move = f"mount -t tmpfs none {hidden} && cp {tmp_path}/prog* {hidden} && exec {hidden}/prog"
+    with running("unshare", "-m", "sh", "-c", move) as pid:
+        assert not (hidden / "prog").exists()
+        assert "main" in stack(pytrace, pid)
+
+
+def test_in_another_root(pytrace: str, tmp_path: Path) -> None:
+    build(tmp_path, ["-static"], "mkdir root; mv prog root")
+    inside = f"mount --bind {tmp_path}/root /mnt && exec chroot /mnt /prog"
+    with running("unshare", "-m", "sh", "-c", inside) as pid:
+        assert "main" in stack(pytrace, pid)
+
+
+def test_file_that_was_deleted(pytrace: str, tmp_path: Path) -> None:
+    program = build(tmp_path, [], "")
+    with running(str(program)) as pid:
+        program.unlink()
+        assert "main" in stack(pytrace, pid)
+
+
+def test_in_another_pid_namespace(pytrace: str, tmp_path: Path) -> None:
+    program = build(tmp_path, [], "")
+    with running("unshare", "-p", "-f", "-m", "--mount-proc", str(program)) as pid:
+        assert "main" in stack(pytrace, pid)
+
+
+def jit(pytrace: str, program: Path, *before: str, **env: str) -> str:
+    script = f"uprobe:{program}:probed {{ @[ustack(perf, 3)] = count(); }}"
+    words = [*before, *pytrace.split(), "-q", "-c", f"{program} 100", "-e", script]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env={**os.environ, **env}, check=False)
+    return done.stdout
+
+
+def test_generated_code_of_a_living_process(pytrace: str, test_programs: Path) -> None:
+    with subprocess.Popen([str(test_programs / "jitted"), "3000"]) as process:
+        script = f"uprobe:{test_programs}/jitted:probed {{ print(ustack(perf, 3)); exit(); }}"
+        words = [*pytrace.split(), "-q", "-p", str(process.pid), "-e", script]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        process.kill()
+    Path(f"/tmp/perf-{process.pid}.map").unlink(missing_ok=True)
+    assert f" LazyCompile:~twice script.js:1+6 (/tmp/perf-{process.pid}.map)\n" in done.stdout
+
+
+def test_generated_code_of_a_process_that_has_ended(pytrace: str, test_programs: Path) -> None:
+    shown = jit(pytrace, test_programs / "jitted", KEEP="1")
+    found = re.search(r" LazyCompile:~twice script.js:1\+6 \((/tmp/perf-\d+.map)\)\n", shown)
+    assert found, shown
+    Path(found[1]).unlink()
+
+
+def test_generated_code_in_a_container(pytrace: str, test_programs: Path) -> None:
+    """The map is in the container's own /tmp, under the number that the process has there."""
+    moves = f"mount -t tmpfs none /mnt && cp {test_programs}/jitted /mnt/prog && mount -t tmpfs none /tmp"
+    inside = f"{moves} && /mnt/prog 5000"
+    with running("unshare", "-p", "-f", "-m", "--mount-proc", "sh", "-c", inside) as pid:
+        script = f"uprobe:/proc/{pid}/root/mnt/prog:probed {{ print(ustack(perf, 3)); exit(); }}"
+        words = [*pytrace.split(), "-q", "-p", str(pid), "-e", script]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert "LazyCompile:~twice script.js:1+6" in done.stdout, done.stderr
