@@ -323,6 +323,8 @@ class ProbeDef(Def):
     """What may help when nothing matched: a name that is close, what the kernel lacks; "" for nothing."""
     listing: Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]] | None = None
     lower_argn: Callable[[Lowering, int], Any] | None = None
+    argn_problem: Callable[[AttachPoint, int], str] | None = None
+    """`argn_problem(point, n)`: why argN cannot be read there, "" if it can."""
     lower_arg: Callable[[Lowering, typed.ArgRead, Any], Any] | None = None
     """`lower_arg(em, read, dest)`: a scalar's value (dest None), or a memory field written to / left at a `ptr`."""
     lower_retval: Callable[[Lowering, Type], Any] | None = None

@@ -25,7 +25,7 @@ _LETTERS = {"a": "ax", "b": "bx", "c": "cx", "d": "dx"}
 @record
 class Argument:
     """`kind`: constant (`offset` is the value), register, memory (at base + index * scale + offset), relative (at
-    `offset` from the probe's own address), unknown.  `base`, `index_register`: byte offsets in struct pt_regs, -1 =
+    `offset` from the probe's own address), unknown.  `symbol`: the operand of an unknown one, else what is to be added to `offset` once it is known.  `base`, `index_register`: byte offsets in struct pt_regs, -1 =
     none.  `shift`: bits to drop of a register (`%ah`)."""
 
     size: int
@@ -51,16 +51,16 @@ def _argument(word: str) -> Argument:
     try:
         size = int(prefix.rstrip("f"))
     except ValueError:
-        return Argument(8, False, "unknown")
-    argument = Argument(abs(size), size < 0, "unknown")
+        return Argument(8, False, "unknown", symbol=word)
+    argument = Argument(abs(size), size < 0, "unknown", symbol=word)
     if abs(size) not in (1, 2, 4, 8) or "f" in prefix:
         return argument
     if operand.startswith("$"):
         value = _number(operand[1:])
-        return argument if value is None else replace(argument, kind="constant", offset=value)
+        return argument if value is None else replace(argument, kind="constant", offset=value, symbol="")
     if operand.startswith("%"):
         register, shift = _register(operand[1:])
-        return argument if register < 0 else replace(argument, kind="register", base=register, shift=shift)
+        return argument if register < 0 else replace(argument, kind="register", base=register, shift=shift, symbol="")
     return _memory(argument, operand)
 
 
@@ -70,19 +70,25 @@ def _memory(argument: Argument, operand: str) -> Argument:
     if not bracket or not inside.endswith(")"):
         return argument
     base_text, index_text, scale_text = [*(p.strip() for p in inside[:-1].split(",")), "", ""][:3]
+    symbol, offset = _displacement(displacement)
     if base_text == "%rip":
-        name, sign, extra = displacement.partition("+")
-        offset = _number(extra) if sign else 0
-        return argument if offset is None else replace(argument, kind="relative", symbol=name, offset=offset)
-    offset = _number(displacement) if displacement else 0
+        return argument if offset is None else replace(argument, kind="relative", symbol=symbol, offset=offset)
     base = _register(base_text[1:])[0] if base_text else -1
     index = _register(index_text[1:])[0] if index_text else -1
     if offset is None or (base_text and base < 0) or (index_text and index < 0):
         return argument
     return replace(
         argument,
-        kind="memory", base=base, index_register=index, scale=_number(scale_text) or 1, offset=offset
+        kind="memory", base=base, index_register=index, scale=_number(scale_text) or 1, offset=offset, symbol=symbol
     )
+
+
+def _displacement(text: str) -> tuple[str, int | None]:
+    """(symbol, offset) of `-16`, `table`, `table+8` or `table-8`; offset None for what is none of them."""
+    if not text or _number(text) is not None:
+        return "", _number(text or "0")
+    at = max(text.rfind("+"), text.rfind("-"))
+    return (text[:at], _number(text[at:])) if at > 0 else (text, 0)
 
 
 def _number(text: str) -> int | None:

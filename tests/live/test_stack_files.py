@@ -1,4 +1,4 @@
-"""Names in user stacks, wherever the file with the symbols is: stripped, separate, in another root, deleted, generated."""
+"""Names in user stacks, wherever the symbols are: in the file, beside it, in another root, deleted, generated."""
 
 from __future__ import annotations
 

@@ -119,12 +119,13 @@ def test_boundary() -> None:
 
 
 def test_usdt_arguments() -> None:
-    assert parse("-4@%edi 8@$-5 1@%ah 2@8(%rax,%rbx,4) -8@counter+8(%rip) 8f@%xmm0 4@nonsense") == [
+    assert parse("-4@%edi 8@$-5 1@%ah 2@8(%rax,%rbx,4) -8@counter+8(%rip) 8f@%xmm0 4@nonsense -4@rows-4(,%rdi,4)") == [
         Argument(4, True, "register", 112),
         Argument(8, False, "constant", offset=-5),
         Argument(1, False, "register", 80, shift=8),
         Argument(2, False, "memory", 80, 40, 4, 8),
         Argument(8, True, "relative", offset=8, symbol="counter"),
-        Argument(8, False, "unknown"),
-        Argument(4, False, "unknown"),
+        Argument(8, False, "unknown", symbol="8f@%xmm0"),
+        Argument(4, False, "unknown", symbol="4@nonsense"),
+        Argument(4, True, "memory", -1, 112, 4, -4, symbol="rows"),
     ]

@@ -116,14 +116,24 @@ def _arguments(site: AttachSite, path: str, note: UsdtNote) -> tuple[tuple[Any, 
     """Plain values, with addresses of symbols made relative to the probe's own."""
     found: list[tuple[Any, ...]] = []
     for argument in usdt_arguments.parse(note.arguments):
-        if argument.kind == "relative":
+        if argument.symbol and argument.kind != "unknown":
             symbol = site.target.elf_symbol(path, argument.symbol)
             if symbol is None:
                 argument = replace(argument, kind="unknown")
             else:
-                argument = replace(argument, symbol="", offset=symbol.address + argument.offset - note.address)
+                from_here = note.address if argument.kind == "relative" else 0
+                argument = replace(argument, symbol="", offset=symbol.address + argument.offset - from_here)
         found.append(as_tuple(argument))
     return tuple(found)
+
+
+def _argn_problem(point: AttachPoint, n: int) -> str:
+    """Why argN cannot be read, "" if it can."""
+    arguments = point.params["arguments"]
+    if n >= len(arguments):
+        return ""
+    argument = usdt_arguments.Argument(*arguments[n])
+    return f"arg{n} of {point.name} is in {argument.symbol}, which cannot be read" if argument.kind == "unknown" else ""
 
 
 def _lower_argn(em: Lowering, n: int) -> Any:
@@ -182,6 +192,7 @@ USDT = ProbeDef(
     is_pattern=_is_pattern,
     expand=_expand,
     listing=_listing,
+    argn_problem=_argn_problem,
     lower_argn=_lower_argn,
     attach=_attach,
     attach_last_first=True,

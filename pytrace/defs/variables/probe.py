@@ -124,6 +124,8 @@ def _arg_type(number: int) -> Callable[[CallSite], Type]:
             )
         elif "own_arguments" in provider.features:
             site.uses_attach_point()  # each attach point says where its arguments are, and with what sign
+            if provider.argn_problem is not None and (problem := provider.argn_problem(site.attach_point, number)):
+                site.error(problem)
             return INT64
         return UINT64
 
