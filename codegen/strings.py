@@ -127,35 +127,38 @@ def equal_bytes(em: Emitter, first: Any, second: Any, size: int) -> Any:
     while size % width:
         width //= 2
 
-    def same(index: Any) -> tuple[Any, Any]:
+    def step(index: Any) -> tuple[Any, Any]:
         at, t = em.builder.mul(index, em.const(width)), types.Int(width * 8, False)
         one = memory.load(em, em.aligned(em.at(first, at), width), t)
         two = memory.load(em, em.aligned(em.at(second, at), width), t)
-        return em.builder.icmp_unsigned("==", one, two), I1(0)
+        difference = em.extend(em.builder.xor(one, two), types.UINT64)
+        return difference, em.builder.icmp_unsigned("!=", difference, em.const(0))
 
-    return _scan(em, size // width, same, I1(1))
+    return _scan(em, size // width, step, em.const(0))
 
 
 def equal_strings(em: Emitter, first: Any, first_size: int, second: Any, second_size: int) -> Any:
     """i1: two strings are equal up to their NUL (or the end of their capacity)."""
     common = min(first_size, second_size)
 
-    def same(index: Any) -> tuple[Any, Any]:
-        one = em.builder.load(em.at(first, index), typ=I8, align=1)
-        two = em.builder.load(em.at(second, index), typ=I8, align=1)
-        equal = em.builder.icmp_unsigned("==", one, two)
-        more = em.builder.icmp_unsigned("!=", one, I8(0))
-        return em.builder.and_(equal, more), equal
+    def step(index: Any) -> tuple[Any, Any]:
+        one = em.extend(em.builder.load(em.at(first, index), typ=I8, align=1), types.UINT8)
+        two = em.extend(em.builder.load(em.at(second, index), typ=I8, align=1), types.UINT8)
+        difference = em.builder.xor(one, two)
+        # One jump for both ways out, and none that tells them apart: with two, each character is another two paths
+        # that the verifier walks to the end of the program.  Going on is no difference and no NUL.
+        weighted = em.builder.shl(difference, em.const(8))
+        return difference, em.builder.icmp_unsigned("<=", one, weighted)
 
     if first_size == second_size:
-        return _scan(em, common, same, I1(1))
+        return _scan(em, common, step, em.const(0))
     longer = first if first_size > second_size else second
-    rest = em.builder.load(em.at(longer, common), typ=I8, align=1)
-    return _scan(em, common, same, em.builder.icmp_unsigned("==", rest, I8(0)))
+    rest = em.extend(em.builder.load(em.at(longer, common), typ=I8, align=1), types.UINT8)
+    return _scan(em, common, step, rest)
 
 
 def _scan(em: Emitter, count: int, step: Any, at_end: Any) -> Any:
-    """`step(index)` gives (go on, answer if not); `at_end` is the answer when `count` steps went on."""
+    """i1: no difference.  `step(index)` gives (difference, stop); `at_end` is the difference after `count` steps."""
     b, function = em.builder, em.frame.function
     before = b.block
     head, after = function.append_basic_block("scan"), function.append_basic_block("scanned")
@@ -163,16 +166,16 @@ def _scan(em: Emitter, count: int, step: Any, at_end: Any) -> Any:
     with em.region(head):
         index = b.phi(I64)
         index.add_incoming(em.const(0), before)
-        go_on, answer = step(index)
+        difference, stop = step(index)
         following = b.add(index, em.const(1))
         more = function.append_basic_block("scan_more")
         here = b.block
-        b.cbranch(go_on, more, after)
+        b.cbranch(stop, after, more)
         b.position_at_end(more)
         b.cbranch(b.icmp_unsigned("<", following, em.const(count)), head, after)
         index.add_incoming(following, more)
     b.position_at_end(after)
-    result = b.phi(I1)
-    result.add_incoming(answer, here)
+    result = b.phi(I64)
+    result.add_incoming(difference, here)
     result.add_incoming(at_end, more)
-    return result
+    return b.icmp_unsigned("==", result, em.const(0))
