@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Ratios against the reference, side by side in one run:  tests/bench/run.py [--json FILE] [--rounds N] [PART…]
 
-PART is any of: start memory event storm (default: all).  Root, one quiet core.  It prints a table and, with --json, the
-numbers.  It judges nothing: absolute times are not portable, and a busy machine moves even ratios.
+PART is any of: start memory event storm (default: all), and attach, which keeps the kernel busy for minutes.  Root, one
+quiet core.  It prints a table and, with --json, the numbers.  It judges nothing: absolute times are not portable, and a
+busy machine moves even ratios.
 
 - start   seconds from starting the process to its "Attached" line, median; pytrace cold (no compile cache) and warm
 - memory  peak resident memory of such a run, MiB
 - event   nanoseconds per event above an empty probe's, by the kernel's own account: kernel.bpf_stats_enabled, then
           run_time_ns / run_cnt of the program in /proc/PID/fdinfo while a program of ours calls getppid() in a loop
+- attach  seconds to the "Attached" line of 100 and of 1,000 uprobes, and of 500 tracepoints (once: the kernel takes
+          71 ms to let go of each), by wildcard; and from the signal to the end of the process
 - storm   two million printf events at one core's full speed: lines that arrived, and losses that were reported
 """
 
@@ -109,6 +112,50 @@ def measure_start(reference: Tool, ours: Tool, cache: Path, rounds: int) -> dict
     return found
 
 
+TRACEPOINTS = ",".join(
+    f"tracepoint:syscalls:sys_{name}*" for name in ("enter_", "exit_s", "exit_g", "exit_f", "exit_p")
+)
+
+
+def attached(tool: Tool, script: str) -> tuple[float, float]:
+    """Seconds to "Attached", and from SIGINT to the end."""
+    began = time.monotonic()
+    child = tool.start(script)
+    trouble = wait_attached(child)
+    seconds = time.monotonic() - began
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    child.communicate()
+    if trouble:
+        raise SystemExit(f"{tool.name} did not attach:\n{trouble}")
+    return seconds, time.monotonic() - began
+
+
+def measure_attach(reference: Tool, ours: Tool, cache: Path, folder: Path, rounds: int) -> dict[str, float]:
+    """Each with an empty compile cache."""
+    functions = [f"traced_{n:04}" for n in range(1000)]
+    text = "".join(f"void {name}(void) {{}}\n" for name in functions) + "int main(void) { return 0; }\n"
+    (folder / "many.c").write_text(text)
+    subprocess.run(["gcc", "-O0", "many.c", "-o", "many"], cwd=folder, check=True)
+    scripts = {
+        "attach 100 uprobes": f"uprobe:{folder}/many:traced_00* {{ @ = count(); }}",
+        "attach 1000 uprobes": f"uprobe:{folder}/many:traced_* {{ @ = count(); }}",
+        "attach 500 tracepoints": f"{TRACEPOINTS} {{ @ = count(); }}",
+    }
+    found = {}
+    for name, script in scripts.items():
+        times: dict[str, list[tuple[float, float]]] = {"reference": [], "pytrace": []}
+        for _ in range(1 if "tracepoints" in name else rounds):
+            for tool in (reference, ours):
+                shutil.rmtree(cache, ignore_errors=True)
+                times[tool.name].append(attached(tool, script))
+        for which, values in times.items():
+            found[f"{name} {which} s"] = statistics.median(v[0] for v in values)
+            found[f"{name} {which} end s"] = statistics.median(v[1] for v in values)
+        found[f"{name} ratio"] = found[f"{name} pytrace s"] / found[f"{name} reference s"]
+    return found
+
+
 @contextlib.contextmanager
 def statistics_on() -> Iterator[None]:
     """The kernel counts each program's runs and time while this lasts."""
@@ -196,7 +243,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     parser.add_argument("--rounds", type=int, default=15, help="starts of each kind (default 15)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm"}:
+    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm", "attach"}:
         parser.error(f"no such part: {' '.join(sorted(unknown))}")
     for feature in ("root", "reference", "gcc", "tracepoint"):
         if why := machine.missing(feature):
@@ -217,6 +264,8 @@ def main() -> int:
             found |= measure_start(reference, ours, cache, arguments.rounds)
         if "event" in parts:
             found |= measure_event(reference, ours, loop, 3)
+        if "attach" in parts:
+            found |= measure_attach(reference, ours, cache, folder, min(arguments.rounds, 5))
         if "storm" in parts:
             found |= measure_storm(reference, ours, loop, folder)
     for name, value in found.items():
