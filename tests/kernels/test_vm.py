@@ -16,7 +16,9 @@ import pytest
 from tests.harness import machine, programs
 
 # named, because collecting all tests takes half a minute there
-FILES = ["tests/live/test_runtime_attach.py", "tests/live/test_scripts.py", "tests/conformance"]
+LIVE = ("runtime_attach", "scripts", "tools_functions", "tools_net")
+FILES = [*(f"tests/live/test_{name}.py" for name in LIVE), "tests/conformance"]
+MODULES = "loop ext4 veth sch_netem"
 NEEDED = "root,btf,tracefs,tracepoint,rawtracepoint,uprobe,kprobe,filter_functions,ring_buffer,reference"
 
 
@@ -38,7 +40,7 @@ def test_smoke_on_6_12() -> None:
         done = subprocess.run(
             [str(machine.ROOT / "tests" / "kernels" / "run"), command + shlex.join(pytest_command)],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "VM_SECONDS": os.environ.get("VM_SECONDS", "1200")},
+            env={**os.environ, "VM_SECONDS": os.environ.get("VM_SECONDS", "1800"), "VM_MODULES": MODULES},
             capture_output=True,
             text=True,
             errors="replace",
