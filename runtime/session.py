@@ -336,13 +336,14 @@ class Session:
             self.say("Attaching 'self:signal' probe")
 
     def _look(self) -> None:
-        """Once a period: have events been lost?"""
+        """Once a period: have events been lost, have processes been started?"""
         now = monotonic()
         if now >= self._next_look:
             self._next_look = now + _PERIOD
             grown = self.losses.growth()
             if grown > 0:
                 self.output.lost_events(grown)
+            self.output.look()
             if self.unwinder:
                 self.unwinder.look()
 

@@ -123,6 +123,7 @@ class Symbols:
         if not found and self.mappings is not None:
             place = self.mappings.find(pid, address)
             found = self._in_file(place[0], place[1], from_offset=True) if place else None
+            found = (*found[:2], self.mappings.shown(found[2])) if found else None
         return found or self._in_perf_map(pid, bool(alive), address) or ("", 0, "")
 
     def _in_mapped(self, pid: int, program: str, address: int) -> tuple[str, int, str] | None:

@@ -136,10 +136,14 @@ class Output:
         if self._direct:
             self.drain()
 
-    def flush(self) -> None:
-        """The end of a batch of events: write, unless `-B full` waits for more."""
+    def look(self) -> None:
+        """To be called often, events or not: what was recorded about processes is taken while they live."""
         if self._mappings is not None:
             self._mappings.poll()
+
+    def flush(self) -> None:
+        """The end of a batch of events: write, unless `-B full` waits for more."""
+        self.look()
         if self._pending and not (self._full and sum(map(len, self._pending)) < _FULL):
             self.drain()
 

@@ -123,6 +123,25 @@ def test_in_another_mount_namespace(how: str, pytrace: str, tmp_path: Path) -> N
         assert "main" in stack(pytrace, pid)
 
 
+def test_ended_in_another_mount_namespace(pytrace: str, tmp_path: Path) -> None:
+    """Another file has the same path here: its names would be wrong ones."""
+    build(tmp_path, [], "mkdir place; cp prog place/prog")
+    other = SOURCE.replace("hot", "wrong").replace("warm", "wrong_too")
+    (tmp_path / "prog.c").write_text("int before(int n) { return n; }\n" + other)
+    subprocess.run(["gcc", *FLAGS, "prog.c", "-o", "other"], cwd=tmp_path, check=True)
+    hide = f"mount --bind {tmp_path}/place {tmp_path}/hidden && exec {tmp_path}/hidden/prog"
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "other").rename(tmp_path / "hidden" / "prog")
+    ends = "if (@n == 60) { signal(9); exit(); }"
+    script = f'profile:hz:99 /comm == "prog"/ {{ @[ustack(perf, 3)] = count(); @n++; {ends} }}'
+    words = [*pytrace.split(), "-q", "--unsafe", "-e", script]
+    tracer = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with running("unshare", "-m", "sh", "-c", hide):
+        shown, _ = tracer.communicate(timeout=60)
+    assert "wrong" not in shown
+    assert re.search(rf" main\+\d+ \({tmp_path}/hidden/prog\)", shown), shown
+
+
 def test_in_another_root(pytrace: str, tmp_path: Path) -> None:
     build(tmp_path, ["-static"], "mkdir root; mv prog root")
     inside = f"mount --bind {tmp_path}/root /mnt && exec chroot /mnt /prog"
@@ -135,6 +154,13 @@ def test_file_that_was_deleted(pytrace: str, tmp_path: Path) -> None:
     with running(str(program)) as pid:
         program.unlink()
         assert "main" in stack(pytrace, pid)
+
+
+def test_deleted_file_of_a_process_that_has_ended(pytrace: str, tmp_path: Path) -> None:
+    program = build(tmp_path, [], "")
+    with running(str(program)) as pid:
+        program.unlink()
+        assert "main" in stack(pytrace, pid, ends=True)
 
 
 def test_in_another_pid_namespace(pytrace: str, tmp_path: Path) -> None:
