@@ -116,6 +116,9 @@ class Recorder:
     def follow(self, pid: int | None, inherit: bool) -> None:
         pass
 
+    def look(self) -> None:
+        pass
+
     def attached_probes(self, count: int) -> None:
         self.log.append(("attached", count))
 
