@@ -34,7 +34,7 @@ def test_smoke_on_6_12() -> None:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         plugins = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest", "--basetemp=/run/pytest"]
-        options = ["-q", "--color=no", "-m", "smoke", *plugins]
+        options = ["-q", "--color=no", "--durations=12", "-m", "smoke", *plugins]
         pytest_command = [sys.executable, "-m", "pytest", *options, *FILES]
         command = f"cd {shlex.quote(str(machine.ROOT))} && env {shlex.join(f'{k}={v}' for k, v in settings.items())} "
         done = subprocess.run(
