@@ -25,8 +25,9 @@ _LETTERS = {"a": "ax", "b": "bx", "c": "cx", "d": "dx"}
 @record
 class Argument:
     """`kind`: constant (`offset` is the value), register, memory (at base + index * scale + offset), relative (at
-    `offset` from the probe's own address), unknown.  `symbol`: the operand of an unknown one, else what is to be added to `offset` once it is known.  `base`, `index_register`: byte offsets in struct pt_regs, -1 =
-    none.  `shift`: bits to drop of a register (`%ah`)."""
+    `offset` from the probe's own address), unknown.  `base`, `index_register`: byte offsets in struct pt_regs, -1 =
+    none.  `shift`: bits to drop of a register (`%ah`).  `symbol`: the operand of an unknown one, else what is to be
+    added to `offset` once it is known."""
 
     size: int
     signed: bool
