@@ -75,7 +75,6 @@ def test_funclatency_measures_calls(pytrace: str, test_programs: Path) -> None:
     assert "@usecs_of[plus]:" in lines and in_buckets(lines) == calls
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe")
 def test_functions_of_the_kernel(pytrace: str) -> None:
     def act() -> None:
@@ -217,7 +216,6 @@ def write_and_read(place: Path) -> None:
         os.close(fd)
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe", "loop", "ext4")
 def test_ext4slower_shows_each_operation(pytrace: str, tmp_path: Path) -> None:
     with ext4(tmp_path) as place:
@@ -232,7 +230,6 @@ def test_ext4slower_shows_each_operation(pytrace: str, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe", "loop", "ext4")
 def test_ext4dist_counts_operations(pytrace: str, tmp_path: Path) -> None:
     with ext4(tmp_path) as place:
@@ -241,7 +238,6 @@ def test_ext4dist_counts_operations(pytrace: str, tmp_path: Path) -> None:
         assert in_buckets(lines, f"@usecs[{kind}]:") == count
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe")
 def test_vfsstat_counts_calls(pytrace: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
@@ -262,7 +258,6 @@ def test_vfsstat_counts_calls(pytrace: str, tmp_path: Path) -> None:
     assert values[0] >= 4000 // seconds and values[1] >= 2000 // seconds and len(values) == 5
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe")
 def test_cachestat_counts_pages(pytrace: str, tmp_path: Path) -> None:
     file = tmp_path / "file"

@@ -104,7 +104,6 @@ def test_tcpconnect_shows_refused_connections(pytrace: str) -> None:
         assert len(traced(f"{pytrace} tcpconnect -P {port} -u 12345", act)) == 1
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe")
 def test_tcpconnect_agrees_with_the_reference(pytrace: str) -> None:
     act = Sessions(3, "127.0.0.1", "::1")
@@ -139,7 +138,6 @@ def test_tcpaccept_leaves_out_other_sockets(pytrace: str, tmp_path: Path) -> Non
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d", row[0]) and row[4] == "4" for row in rows(lines))
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe")
 def test_tcpaccept_agrees_with_the_reference(pytrace: str) -> None:
     act = Sessions(3, "127.0.0.1", "::1")
@@ -181,7 +179,6 @@ def test_tcplife_forms_and_filters(pytrace: str) -> None:
     assert [row[2] for row in rows(lines)] == ["6", "6"]
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("kprobe")
 def test_tcplife_agrees_with_the_reference(pytrace: str) -> None:
     act = Sessions(3, "127.0.0.1", sent=64 << 10, answered=16 << 10)
@@ -272,7 +269,7 @@ class Lossy:
 
 
 @pytest.mark.parametrize(
-    "loss", ["neighbour", pytest.param("netem", marks=[pytest.mark.feature("netem"), pytest.mark.smoke])]
+    "loss", ["neighbour", pytest.param("netem", marks=[pytest.mark.feature("netem")])]
 )
 @pytest.mark.feature("netns")
 def test_tcpretrans_shows_each_segment_sent_again(pytrace: str, loss: str) -> None:
@@ -297,7 +294,6 @@ def test_tcpretrans_counts(pytrace: str) -> None:
     assert expected in [line.split() for line in lines[2:]]
 
 
-@pytest.mark.smoke
 @pytest.mark.feature("netns", "kprobe")
 def test_tcpretrans_agrees_with_the_reference(pytrace: str) -> None:
     act = Lossy("neighbour")
