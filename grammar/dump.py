@@ -106,7 +106,7 @@ def config_value(value: str | int | bool) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    bare = value != "" and not value[0].isdigit() and all(c in WORD for c in value) and value not in ("true", "false")
+    bare = value != "" and not value[0].isdecimal() and all(c in WORD for c in value) and value not in ("true", "false")
     return value if bare else quote(value)
 
 

@@ -262,7 +262,7 @@ class Formatter:
     def inner(self, node: ast.Expr, width: int) -> Text:
         match node:
             case ast.Integer():
-                return Text(node.span.text if node.span.text[:1].isdigit() else str(node.value))
+                return Text(node.span.text if node.span.text[:1].isdecimal() else str(node.value))
             case ast.String():
                 written = node.span.text
                 return Text(written if written[:1] == '"' and "\\" not in written else quote(node.value))

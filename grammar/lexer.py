@@ -43,7 +43,7 @@ def is_reserved(name: str) -> bool:
     if name in RESERVED:
         return True
     digits = name[4:] if name.startswith("sarg") else name[3:] if name.startswith("arg") else ""
-    return digits.isdigit()
+    return digits.isdecimal()
 
 
 class Lexer:
@@ -132,7 +132,7 @@ class Lexer:
             return "MAP"
         if c == "$":
             following = self.char(start + 1)
-            return "PARAM_COUNT" if following == "#" else "PARAM" if following.isdigit() else "VARIABLE"
+            return "PARAM_COUNT" if following == "#" else "PARAM" if following.isdecimal() else "VARIABLE"
         return self._operator_kind(start, c, row)
 
     def _word_kind(self, start: int, row: Container[str]) -> str:
@@ -274,7 +274,7 @@ class Lexer:
             return Token(kind, start, end, text[start + 1 : end])
         if kind == "PARAM":
             end = start + 1
-            while self.char(end).isdigit():
+            while self.char(end).isdecimal():
                 end += 1
             return Token(kind, start, end, text[start + 1 : end])
         if kind == "C_DEFINITION":

@@ -13,7 +13,7 @@ from time import perf_counter
 
 from pytrace.diagnostics import Diagnostics, MachineError, ScriptError, UsageError
 from pytrace.options import Options
-from pytrace.source import Source
+from pytrace.source import Source, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def read_source(script: str | None, path: str) -> Source:
         return Source("stdin", sys.stdin.buffer.read())
     try:
         with open(path, "rb") as f:
-            return Source(path, f.read())
+            return Source(os.fsencode(path).decode("latin-1"), f.read())
     except OSError as error:
         from pytrace import toolbox
 
@@ -211,7 +211,7 @@ def _analysis_options(source: Source, options: Options) -> Any:
         include_files=options.include_files,
         no_feature=options.no_feature,
         listing_only=options.listing,
-        directory=os.path.dirname(source.name) or ".",
+        directory=os.path.dirname(os.fsdecode(source.name.encode("latin-1"))) or ".",
         mode=options.mode,
         run_pid=_run_pid() if options.aot else None,
     )
@@ -313,7 +313,7 @@ def run_ahead(form: int, about: dict[str, Any], payload: bytes, set_options: Cal
 
 def _print_warnings(program: Program, options: Options) -> None:
     if options.warning_level:
-        sys.stderr.write("".join(m.coloured if options.colour else m.plain for m in program.warnings))
+        sys.stderr.write("".join(shown(m.coloured if options.colour else m.plain) for m in program.warnings))
         sys.stderr.flush()
 
 
@@ -447,7 +447,7 @@ def _unsigned(text: str) -> int:
     if found.end() < len(text):
         raise UsageError(f"Failed to parse pid: invalid trailing bytes: {text}")
     digits = found[2]
-    value = int(digits, 8) if digits[0] == "0" and digits.isdigit() else int(digits, 0)
+    value = int(digits, 8) if digits[0] == "0" and digits.isdecimal() else int(digits, 0)
     return -value % 2**64 if found[1] == "-" else value
 
 

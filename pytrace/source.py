@@ -13,6 +13,19 @@ from bisect import bisect_right
 from pytrace.record import field, record
 
 
+def encoded(text: str) -> bytes:
+    """The bytes that a text of ours stands for, one a character; what came from elsewhere (a path) as UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return b"".join(c.encode("latin-1" if c < "\u0100" else "utf-8", "surrogateescape") for c in text)
+
+
+def shown(text: str) -> str:
+    """`text` for a stream that encodes UTF-8: the bytes of `encoded` come out."""
+    return text if text.isascii() else encoded(text).decode("utf-8", "surrogateescape")
+
+
 class Source:
     """A named text.  `name` is what messages show: `stdin` for `-e` and `-`, else the path as given."""
 

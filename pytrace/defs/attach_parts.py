@@ -26,7 +26,7 @@ def unsigned(text: str) -> int | str:
     from pytrace.grammar.literals import integer_value
 
     plain = text.strip(" \t\n\v\f\r")
-    if plain[:1] == "-" and plain[1:2].isdigit():
+    if plain[:1] == "-" and plain[1:2].isdecimal():
         value = integer_value(plain[1:])
         return value if isinstance(value, str) else -value % 2**64
     return integer_value(plain) if plain else f"invalid integer: {text}"

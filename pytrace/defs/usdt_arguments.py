@@ -103,7 +103,7 @@ def _register(name: str) -> tuple[int, int]:
     """(offset in struct pt_regs or -1, bits to drop)."""
     if len(name) == 2 and name[1] == "h" and name[0] in _LETTERS:
         return OFFSETS[_LETTERS[name[0]]], 8
-    if name.startswith("r") and name[1:2].isdigit():
+    if name.startswith("r") and name[1:2].isdecimal():
         return OFFSETS.get(name.rstrip("dwb"), -1), 0
     plain = name[1:] if len(name) == 3 and name[0] in "re" else name
     if plain.endswith("l"):

@@ -136,6 +136,6 @@ def character(text: str) -> int:
         return ord(inner[0]) if inner else 0
     if inner[1:2] == "x":
         return int(inner[2:], 16)
-    if inner[1:2].isdigit():
+    if inner[1:2].isdecimal():
         return int(inner[1:], 8)
     return _ESCAPES.get(inner[1:2], ord(inner[1]))

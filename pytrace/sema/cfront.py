@@ -59,5 +59,5 @@ def _text(macro: CMacro) -> str:
     for token in macro.body:
         if out and token.kind in ("word", "number") and (out[-1].isalnum() or out[-1] == "_"):
             out += " "
-        out += token.text.rstrip("uUlL") if token.kind == "number" and token.text[:1].isdigit() else token.text
+        out += token.text.rstrip("uUlL") if token.kind == "number" and token.text[:1].isdecimal() else token.text
     return out

@@ -341,7 +341,8 @@ class Preprocessor:
         while n < len(body):
             if body[n].text == "##" and out and n + 1 < len(body):
                 joined = out[-1].text + body[n + 1].text
-                kind = "number" if joined[0].isdigit() else "word" if joined[0].isalpha() or joined[0] == "_" else "op"
+                first = joined[0]
+                kind = "number" if first.isdecimal() else "word" if first.isalpha() or first == "_" else "op"
                 out[-1] = replace(out[-1], text=joined, kind=kind)
                 n += 1
             else:

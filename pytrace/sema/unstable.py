@@ -47,7 +47,7 @@ def check(script: ast.Script, registry: Registry, config: Mapping[str, Any], dia
 
 def _is_removed(name: str) -> bool:
     """`sarg0` … `sarg9`: arguments on the stack."""
-    return name.startswith(_REMOVED_PREFIX) and name[len(_REMOVED_PREFIX) :].isdigit()
+    return name.startswith(_REMOVED_PREFIX) and name[len(_REMOVED_PREFIX) :].isdecimal()
 
 
 class _Check:

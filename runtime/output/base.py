@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from pytrace import types
+from pytrace.source import encoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Output:
         """Text for stderr, behind what was printed before it."""
         if not self._full:
             self.drain()
-        self._write_errors(text.encode("latin-1"))
+        self._write_errors(encoded(text))
 
     # -------------------------------------------------------- events
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytrace.diagnostics import Diagnostics, ScriptError
@@ -318,6 +318,7 @@ def test_mutations_survive() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60))
+@example(b"$\xb9")
 def test_random_bytes_survive(data: bytes) -> None:
     survives(data.decode("latin-1"))
     survives("begin { " + data.decode("latin-1"))
