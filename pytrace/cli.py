@@ -12,7 +12,7 @@ import sys
 
 from pytrace.arguments import USAGE, Invocation, check_format, parse
 from pytrace.diagnostics import InternalError, MachineError, PytraceError, ScriptError, UsageError, VerifierError
-from pytrace.source import shown
+from pytrace.source import write
 from pytrace.version import REFERENCE
 
 TYPE_CHECKING = False
@@ -186,7 +186,7 @@ def _help(topic: str) -> int:
 def _report(error: PytraceError, options: Options) -> int:
     """Print a failure in its own form; its exit status."""
     if isinstance(error, ScriptError):
-        sys.stderr.write(shown(error.diagnostics.render(options.colour, options.warning_level > 0)))
+        write(sys.stderr, error.diagnostics.render(options.colour, options.warning_level > 0))
     elif isinstance(error, UsageError):
         prefix = _prefix(error)
         _say(prefix + str(error) if str(error) else "")
@@ -194,7 +194,7 @@ def _report(error: PytraceError, options: Options) -> int:
         _say(USAGE if error.usage else "")
     elif isinstance(error, VerifierError):
         if error.line:
-            _say(shown(f"{error.line.location}: ERROR: {error.cause}\n{error.line.excerpt}".rstrip("\n")))
+            write(sys.stderr, f"{error.line.location}: ERROR: {error.cause}\n{error.line.excerpt}".rstrip("\n") + "\n")
         _say(error.log if options.verbose else "")
         if not error.line or error.cause != str(error):
             _say(f"ERROR: {error}")

@@ -13,7 +13,7 @@ from time import perf_counter
 
 from pytrace.diagnostics import Diagnostics, MachineError, ScriptError, UsageError
 from pytrace.options import Options
-from pytrace.source import Source, shown
+from pytrace.source import Source, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ def run_ahead(form: int, about: dict[str, Any], payload: bytes, set_options: Cal
 
 def _print_warnings(program: Program, options: Options) -> None:
     if options.warning_level:
-        sys.stderr.write("".join(shown(m.coloured if options.colour else m.plain) for m in program.warnings))
+        write(sys.stderr, "".join(m.coloured if options.colour else m.plain for m in program.warnings))
         sys.stderr.flush()
 
 

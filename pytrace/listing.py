@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pytrace.source import shown
+from pytrace.source import write
 from pytrace.wildcard import has_wildcard, matcher
 
 TYPE_CHECKING = False
@@ -121,7 +121,7 @@ def list_of_script(tree: ast.Script, registry: Registry, target: Target, options
     found = expand_probes(probes, registry, attach, diagnostics, wants_separate=lambda probe: True)
     if diagnostics.has_errors:
         return 1
-    sys.stderr.write(shown(diagnostics.render(options.colour, options.warning_level > 0)))
+    write(sys.stderr, diagnostics.render(options.colour, options.warning_level > 0))
     points = [point for row in found for point in row.attach_points]
     write_lines(_lines(_entries(points, Listed(target, options), options), bool(options.verbose)))
     return 0
@@ -161,7 +161,7 @@ def write_lines(lines: Iterable[str]) -> None:
     """Write lines to stdout as the bytes that they stand for (latin-1)."""
     stream = sys.stdout
     for line in lines:
-        stream.write(shown(line) + "\n")
+        write(stream, line + "\n")
     stream.flush()
 
 
@@ -169,4 +169,4 @@ def warn(message: str, options: Any) -> None:
     """A warning without a location, unless --no-warnings."""
     if options.warning_level:
         colour, reset = ("\x1b[33m", "\x1b[0m") if options.colour else ("", "")
-        sys.stderr.write(shown(f"{colour}WARNING: {message}{reset}\n"))
+        write(sys.stderr, f"{colour}WARNING: {message}{reset}\n")

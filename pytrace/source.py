@@ -12,6 +12,10 @@ from bisect import bisect_right
 
 from pytrace.record import field, record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def encoded(text: str) -> bytes:
     """The bytes that a text of ours stands for, one a character; what came from elsewhere (a path) as UTF-8."""
@@ -21,9 +25,15 @@ def encoded(text: str) -> bytes:
         return b"".join(c.encode("latin-1" if c < "\u0100" else "utf-8", "surrogateescape") for c in text)
 
 
-def shown(text: str) -> str:
-    """`text` for a stream that encodes UTF-8: the bytes of `encoded` come out."""
-    return text if text.isascii() else encoded(text).decode("utf-8", "surrogateescape")
+def write(stream: Any, text: str) -> None:
+    """Write `text` to a text stream as the bytes of `encoded`, whatever the stream's own encoding is."""
+    buffer = getattr(stream, "buffer", None)
+    if text.isascii() or buffer is None:
+        stream.write(text)
+        return
+    stream.flush()
+    buffer.write(encoded(text))
+    buffer.flush()
 
 
 class Source:
