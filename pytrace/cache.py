@@ -1,9 +1,10 @@
-"""The compile cache: Programs on disk, so that a second start needs neither lark nor llvmlite (DESIGN §4).
+"""The cache: Programs and listings on disk, so that a second start needs neither lark nor llvmlite, and a second `-l`
+asks the kernel only whether anything has changed (DESIGN §4).
 
-Place in the pipeline: between driver and compiler.  In: a key and a Program; out: the Program, or None.  What a
-newcomer would get wrong: nothing in the store is trusted.  The folder must be the user's own and closed to others,
+Place in the pipeline: between driver and compiler.  In: a key and a Program or a listing; out: the same, or None.  What
+a newcomer would get wrong: nothing in the store is trusted.  The folder must be the user's own and closed to others,
 every entry carries a checksum, holds plain data only (`marshal` of builtin values, never pickle), and whatever is odd
-about one makes it a miss: it is compiled again and written anew.
+about one makes it a miss: it is made again and written anew.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
     from pytrace.program import Program
 
-_MAGIC = b"pytrace-program\n"
 _DIGEST = 16
-_MAX_ENTRIES = 512
-_SUFFIX = ".program"
+PROGRAMS, LISTINGS = "program", "listing"
+_MOST = {PROGRAMS: 512, LISTINGS: 64}
+"""Kind of entry, which is the suffix of its file -> how many are kept."""
+_LARGEST = 16 << 20
+"""Bytes of an entry; what is larger is not worth the room."""
 
 
-def _digest(data: bytes) -> bytes:
+def _digest(data: bytes | memoryview) -> bytes:
     from _blake2 import blake2b  # what hashlib would give, without loading OpenSSL (4 ms)
 
     return blake2b(data, digest_size=_DIGEST).digest()
@@ -84,14 +87,33 @@ def key_of(parts: tuple[Any, ...]) -> str:
 
 
 class Cache:
-    """The store in `folder`, made on the first `put`.  Folders of another owner or open to others are not used."""
+    """The entries of one kind in `folder`, made on the first `put`.  Folders of another owner or open to others are not
+    used."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, kind: str = PROGRAMS) -> None:
         self.folder = folder
+        self._kind, self._suffix = kind, "." + kind
+        self._magic = f"pytrace-{kind}\n".encode("ascii")
 
     def get(self, key: str, is_current: Any) -> Program | None:
         """The Program stored under `key` if `is_current(fingerprint)` still holds, else None."""
-        path = os.path.join(self.folder, key + _SUFFIX)
+        plain = self.get_plain(key, is_current)
+        if plain is None:
+            return None
+        from pytrace.program import Program
+
+        try:
+            return Program.from_plain(plain)
+        except (ValueError, TypeError, IndexError, KeyError):
+            return None
+
+    def put(self, key: str, fingerprint: tuple[str, ...], program: Program) -> None:
+        """Store, atomically; a store that cannot be written to is no error, only slower the next time."""
+        self.put_plain(key, fingerprint, program.to_plain())
+
+    def get_plain(self, key: str, is_current: Any) -> Any:
+        """As `get`, for an entry of builtin values, whose form the caller must not trust."""
+        path = os.path.join(self.folder, key + self._suffix)
         try:
             if not self._trusted():
                 return None
@@ -99,21 +121,22 @@ class Cache:
                 data = f.read()
         except OSError:
             return None
-        body = data[len(_MAGIC) + _DIGEST :]
-        if not data.startswith(_MAGIC) or _digest(body) != data[len(_MAGIC) : len(_MAGIC) + _DIGEST]:
+        start = len(self._magic) + _DIGEST
+        body = memoryview(data)[start:]
+        if not data.startswith(self._magic) or _digest(body) != data[len(self._magic) : start]:
             return None
-        from pytrace.program import Program
-
         try:
             fingerprint, plain = marshal.loads(body)
-            return Program.from_plain(plain) if is_current(fingerprint) else None
-        except (ValueError, TypeError, EOFError, IndexError, KeyError):
+            return plain if is_current(fingerprint) else None
+        except (ValueError, TypeError, EOFError):
             return None
 
-    def put(self, key: str, fingerprint: tuple[str, ...], program: Program) -> None:
-        """Store, atomically; a store that cannot be written to is no error, only slower the next time."""
-        body = marshal.dumps((tuple(fingerprint), program.to_plain()))
-        path = os.path.join(self.folder, key + _SUFFIX)
+    def put_plain(self, key: str, fingerprint: tuple[str, ...], plain: Any) -> None:
+        """As `put`."""
+        body = marshal.dumps((tuple(fingerprint), plain))
+        if len(body) > _LARGEST:
+            return
+        path = os.path.join(self.folder, key + self._suffix)
         temporary = f"{path}.{os.getpid()}"
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
@@ -121,7 +144,7 @@ class Cache:
                 return
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                os.write(fd, _MAGIC + _digest(body) + body)
+                os.write(fd, self._magic + _digest(body) + body)
             finally:
                 os.close(fd)
             os.replace(temporary, path)
@@ -130,16 +153,16 @@ class Cache:
             return
 
     def clear(self) -> int:
-        """Remove all entries; how many there were."""
+        """Remove all entries of every kind; how many there were of this one."""
         removed = 0
         try:
             names = os.listdir(self.folder) if self._trusted() else []
         except OSError:
             return 0
         for name in names:
-            if _SUFFIX in name:
+            if any(f".{kind}" in name for kind in _MOST):
                 os.unlink(os.path.join(self.folder, name))
-                removed += name.endswith(_SUFFIX)
+                removed += name.endswith(self._suffix)
         return removed
 
     def _trusted(self) -> bool:
@@ -149,8 +172,8 @@ class Cache:
     def _trim(self) -> None:
         """Keep the newest entries only."""
         with os.scandir(self.folder) as entries:
-            found = [e for e in entries if e.name.endswith(_SUFFIX)]
-        if len(found) > _MAX_ENTRIES:
+            found = [e for e in entries if e.name.endswith(self._suffix)]
+        if len(found) > _MOST[self._kind]:
             found.sort(key=lambda e: e.stat().st_mtime_ns)
-            for entry in found[: len(found) - _MAX_ENTRIES * 3 // 4]:
+            for entry in found[: len(found) - _MOST[self._kind] * 3 // 4]:
                 os.unlink(entry.path)

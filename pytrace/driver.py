@@ -360,13 +360,26 @@ def run(script: str | Program, *, timeout: float | None = None, options: Options
 
 
 def list_probes(search: str, options: Options) -> int:
-    """`-l PATTERN`."""
+    """`-l PATTERN`, from the cache if nothing has changed since it was put there."""
     check_privileges()
-    from pytrace.defs import load_registry
-    from pytrace.listing import list_matching
-    from pytrace.runtime.machine import Machine
+    from pytrace import cache, listing
+    from pytrace.runtime import identity
 
-    return list_matching(search, load_registry(), Machine.from_options(options), options)
+    store = cache.Cache(options.cache_dir or cache.default_dir(), cache.LISTINGS)
+    use = options.use_cache and bool(store.folder) and options.pid is None
+    parts = (search, bool(options.verbose), options.compile_key(), identity.kernel(), identity.boot())
+    key = cache.key_of(parts) if use else ""
+    plain: Any = store.get_plain(key, identity.is_current) if use else None
+    if not listing.is_plain(plain):
+        from pytrace.defs import load_registry
+
+        machine = _machine(options)
+        found = listing.list_matching(search, load_registry(), machine, options)
+        plain = found.to_plain()
+        if use and found.lasting and not machine.is_momentary:
+            store.put_plain(key, machine.fingerprint(), plain)
+    listing.show(plain, options)
+    return 0
 
 
 def list_script(source: Source, options: Options) -> int:

@@ -1,9 +1,9 @@
 """`-l`: which probes and types there are (spec 03 §7).
 
-Place in the pipeline: beside the compile path, called by the driver.  In: a search text or a script's tree, the rows,
-the Target.  Out: lines on stdout.  What a newcomer would get wrong: matching is textual, on what stands behind the
-provider, with the trailing colon of timers and counters: `software:cs:` is listed for `software:cs*`, not for
-`software:cs`.
+Place in the pipeline: beside the compile path, called by the driver, which keeps what was found (`Found`) in the cache.
+In: a search text or a script's tree, the rows, the Target.  Out: lines on stdout, written in one piece.  What a
+newcomer would get wrong: matching is textual, on what stands behind the provider, with the trailing colon of timers and
+counters: `software:cs:` is listed for `software:cs*`, not for `software:cs`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import sys
 
-from pytrace.source import write
+from pytrace.source import encoded, write
 from pytrace.wildcard import has_wildcard, matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from pytrace.diagnostics import Diagnostics
@@ -28,21 +28,53 @@ Entry = tuple[str, list[str]]
 """A canonical name, and its parameter lines."""
 
 
-def list_matching(search: str, registry: Registry, target: Target, options: Any) -> int:
-    """`-l [PATTERN[,PATTERN]]`.  `options`: the command's `Options` (verbose, pid, warning_level).  The exit status."""
+class Found:
+    """What a listing has found, and what it has to say about that.  `lasting`: the Target's fingerprint tells when that
+    is no longer so."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.lasting = True
+
+    def to_plain(self) -> tuple[bytes, tuple[str, ...]]:
+        """What is to be written, and the warnings, in builtin values."""
+        return encoded("".join(f"{line}\n" for line in self.lines)), tuple(self.warnings)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value has the form of `Found.to_plain`."""
+    match value:
+        case (bytes(), tuple(warnings)):
+            return all(isinstance(w, str) for w in warnings)
+    return False
+
+
+def show(plain: tuple[bytes, tuple[str, ...]], options: Any) -> None:
+    """Write the warnings, and the lines at once."""
+    text, warnings = plain
+    for message in warnings:
+        warn(message, options)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
+
+
+def list_matching(search: str, registry: Registry, target: Target, options: Any) -> Found:
+    """`-l [PATTERN[,PATTERN]]`.  `options`: the command's `Options` (verbose, pid)."""
+    found = Found()
     if "." in search and ":" not in search and "*" not in search and not os.path.exists(search):
-        warn(
+        found.warnings.append(
             f"It appears that '{search}' is a filename but the file does not exist. Treating '{search}' as a search "
-            "pattern.",
-            options,
+            "pattern."
         )
     for part in search.split(",") or [""]:
         words = " ".join(part.split())
         if words.split(" ")[0] in ("struct", "union", "enum") and " " in words:
-            write_lines(_types(target, words, bool(options.verbose)))
+            found.lines += _types(target, words, bool(options.verbose))
         else:
-            write_lines(_lines(matching(words, registry, target, options), bool(options.verbose)))
-    return 0
+            found.lines += _lines(matching(words, registry, target, options, found), bool(options.verbose))
+    return found
 
 
 def _types(target: Target, search: str, definitions: bool) -> Iterator[str]:
@@ -50,19 +82,23 @@ def _types(target: Target, search: str, definitions: bool) -> Iterator[str]:
         yield f"{module}: {text}" if definitions else text
 
 
-def matching(search: str, registry: Registry, target: Target, options: Any) -> Iterator[Entry]:
+def matching(search: str, registry: Registry, target: Target, options: Any, found: Found) -> Iterator[Entry]:
     """The probes that a search text means, provider by provider in the order of their names."""
     if ":" not in search:
         search = f"*:{search or '*'}"
     provider, *parts = search.split(":")
     if parts == [""]:
         return
+    listed = Listed(target, options.pid, found.warnings.append)
+    if not has_wildcard(parts[0]):
+        target.note_file(parts[0])  # `_rows` looks whether there is one
     for row in _rows(provider, parts, registry, options):
         if row.listing is not None:
+            found.lasting &= not row.user_space
             problem = _problem(row, target)
             if problem:
-                warn(problem, options)
-            yield from row.listing(Listed(target, options), parts, bool(options.verbose))
+                listed.warn(problem)
+            yield from row.listing(listed, parts, bool(options.verbose))
 
 
 def _rows(provider: str, parts: list[str], registry: Registry, options: Any) -> list[ProbeDef]:
@@ -73,7 +109,7 @@ def _rows(provider: str, parts: list[str], registry: Registry, options: Any) -> 
     narrow = options.pid is not None or (parts[0] and not has_wildcard(parts[0]) and os.path.exists(parts[0]))
     matches = matcher(provider or "*")
     rows = [
-        row for row in registry.probes.values() if row.listable and (narrow or not row.user_space) and matches(row.name)
+        row for row in registry.providers() if row.listable and (narrow or not row.user_space) and matches(row.name)
     ]
     return sorted(rows, key=lambda row: row.name)
 
@@ -85,16 +121,13 @@ def _problem(row: ProbeDef, target: Target) -> str:
 class Listed:
     """The Target as `listing` hooks see it: with the PID of -p, and a place for warnings."""
 
-    def __init__(self, target: Target, options: Any) -> None:
+    def __init__(self, target: Target, pid: int | None, warn: Callable[[str], None]) -> None:
         self._target = target
-        self.pid: int | None = options.pid
-        self._options = options
+        self.pid = pid
+        self.warn = warn
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
-
-    def warn(self, message: str) -> None:
-        warn(message, self._options)
 
 
 def list_of_script(tree: ast.Script, registry: Registry, target: Target, options: Any, diagnostics: Diagnostics) -> int:
@@ -123,7 +156,10 @@ def list_of_script(tree: ast.Script, registry: Registry, target: Target, options
         return 1
     write(sys.stderr, diagnostics.render(options.colour, options.warning_level > 0))
     points = [point for row in found for point in row.attach_points]
-    write_lines(_lines(_entries(points, Listed(target, options), options), bool(options.verbose)))
+    listed = Found()
+    hooks = Listed(target, options.pid, listed.warnings.append)
+    listed.lines += _lines(_entries(points, hooks, options), bool(options.verbose))
+    show(listed.to_plain(), options)
     return 0
 
 
@@ -155,14 +191,6 @@ def _lines(entries: Iterable[Entry], verbose: bool) -> Iterator[str]:
         yield name
         if verbose:
             yield from (f"    {p}" for p in parameters)
-
-
-def write_lines(lines: Iterable[str]) -> None:
-    """Write lines to stdout as the bytes that they stand for (latin-1)."""
-    stream = sys.stdout
-    for line in lines:
-        write(stream, line + "\n")
-    stream.flush()
 
 
 def warn(message: str, options: Any) -> None:

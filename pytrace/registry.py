@@ -469,6 +469,13 @@ class Registry:
         """As `function`."""
         return self.variables.get(name) or self.variables.get(name.removeprefix("__builtin_"))
 
+    def providers(self) -> list[ProbeDef]:
+        """All rows of probes, without loading those of other kinds."""
+        for module in self._modules:
+            if module.startswith("probes."):
+                self.load(module)
+        return list(self._tables["probes"].loaded())
+
     def key_of(self, row: Def) -> str:
         return self._keys[id(row)]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _SEPARATOR = "\x00"
+_MODULES = "/proc/modules"
 
 
 def kernel() -> str:
@@ -32,14 +33,20 @@ def file(path: str) -> str:
     return _SEPARATOR.join(("file", path, _stat(path)))
 
 
-def listing(path: str) -> str:
-    """A folder by the names in it, for folders whose time of change says nothing (tracefs, sysfs)."""
-    return _SEPARATOR.join(("listing", path, _names(path)))
-
-
 def content(path: str) -> str:
     """A small file of proc, sysfs or tracefs by what it says."""
     return _SEPARATOR.join(("content", path, _content(path)))
+
+
+def unreadable(path: str) -> str:
+    """A file that could not be read."""
+    return _SEPARATOR.join(("unreadable", path, "True"))
+
+
+def modules() -> str:
+    """The kernel's modules.  One that was loaded anew, perhaps built anew, has another size or address, and one that is
+    `Loading` has yet to bring what it has."""
+    return _SEPARATOR.join(("modules", _MODULES, _modules(_MODULES)))
 
 
 def environment(name: str) -> str:
@@ -78,22 +85,31 @@ def _variable(name: str) -> str:
     return os.environ.get(name, "")
 
 
-def _names(path: str) -> str:
+def _modules(path: str) -> str:
+    """/proc/modules without who uses them, which changes all the time: `name size users names state address`."""
+    rows = (line.split(" ") for line in _content(path).split("\n"))
+    return ",".join(sorted(f"{row[0]} {row[1]} {row[4]} {row[5]}" for row in rows if len(row) > 5))
+
+
+def _is_unreadable(path: str) -> str:
     try:
-        return ",".join(sorted(os.listdir(path)))
+        with open(path, "rb", buffering=0) as f:
+            f.read(1)
+        return "False"
     except OSError:
-        return "absent"
+        return "True"
 
 
 def _content(path: str) -> str:
     try:
         with open(path, "rb") as f:
-            return f.read(1 << 20).decode("latin-1")
+            return f.read().decode("latin-1")
     except OSError:
         return "absent"
 
 
 _CHECKS: dict[str, Callable[[str], str]] = {
-    "file": _stat, "listing": _names, "content": _content, "environment": _variable,
+    "file": _stat, "content": _content, "environment": _variable, "modules": _modules,
+    "unreadable": _is_unreadable,
 }  # fmt: skip
 """Kind of identity -> what it is now.  A kind that is not here (`never`) is never current."""

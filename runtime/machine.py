@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytrace.bpfobject import BpfObject
     from pytrace.runtime.btf import Btf
+    from pytrace.runtime.btf_strings import BtfNames
     from pytrace.runtime.elf import ElfFile
     from pytrace.runtime.features import Features
     from pytrace.target import TracepointFormat, UsdtNote
@@ -71,10 +72,11 @@ class Machine:
         self._identities[item] = None
 
     def fingerprint(self) -> tuple[str, ...]:
-        """Formats by what they say; if they are many, by the modules that are loaded, since reading all is slow."""
-        many = len(self._format_paths) > _MOST_FORMATS
-        formats = [identity.listing("/sys/module")] if many else map(identity.content, self._format_paths)
-        return (*dict.fromkeys((*self._identities, *formats)),)
+        """Formats by what they say; if they are many, by what defines events, since reading all is slow."""
+        if len(self._format_paths) > _MOST_FORMATS:
+            self._note_events()
+            return (*self._identities,)
+        return (*dict.fromkeys((*self._identities, *map(identity.content, self._format_paths))),)
 
     @property
     def is_momentary(self) -> bool:
@@ -102,10 +104,21 @@ class Machine:
         """None where the kernel has none."""
         from pytrace.runtime.btf import Btf
 
+        self._note_btf_file()
+        return Btf.load()
+
+    @cached_property
+    def _names(self) -> BtfNames:
+        from pytrace.runtime.btf_strings import BtfNames
+
+        self._note_btf_file()
+        self._note_modules()
+        return BtfNames.load()
+
+    def _note_btf_file(self) -> None:
         path = os.environ.get("BPFTRACE_BTF")
         if path:
             self._note(identity.file(path))
-        return Btf.load()
 
     def has_btf(self) -> bool:
         return self.btf is not None
@@ -131,11 +144,12 @@ class Machine:
         return found
 
     def _note_modules(self) -> None:
-        self._note(identity.listing("/sys/kernel/btf"))
+        self._note(identity.modules())
 
     def types_matching(self, search: str, definitions: bool) -> Iterable[tuple[str, str]]:
         from pytrace.runtime.btf_listing import matching_types
 
+        self._note_modules()
         return matching_types(self.btf, search, definitions) if self.btf else ()
 
     def bpf_object(self, path: str, folders: tuple[str, ...]) -> BpfObject:
@@ -168,19 +182,23 @@ class Machine:
 
     def function_declarations(self, name: str, module: str = "") -> list[Function]:
         """As `function`, with the parameters' and the result's types in C."""
+        self._note_modules()
         return self.btf.functions(name, module, declarations=True) if self.btf else []
 
     @cached_property
     def _traceable(self) -> str | None:
-        path = self._traceable_file
-        if path:
-            self._note(identity.file(path))
+        if self._traceable_file:
+            self._note(identity.file(self._traceable_file))
         else:
-            self._note(identity.listing("/sys/module"))
+            self._note_modules()
         try:
-            return tracefs.traceable_text(path)
+            return tracefs.traceable_text(self._traceable_path())
         except MachineError:
+            self._note(identity.unreadable(self._traceable_path()))
             return None
+
+    def _traceable_path(self) -> str:
+        return self._traceable_file or tracefs.traceable_path()
 
     @cached_property
     def _function_list(self) -> list[tuple[str, str]]:
@@ -202,11 +220,10 @@ class Machine:
         """The warning to print when the list of traceable functions cannot be read, "" if it can."""
         if self._traceable is not None:
             return ""
-        path = self._traceable_file or "/sys/kernel/tracing/available_filter_functions"
         return (
-            f"Could not read functions from {path}. If this is expected, use --traceable-functions to set this path "
-            "manually. This file is needed in order to determine which functions can safely be traced without causing "
-            "issues in the kernel."
+            f"Could not read functions from {self._traceable_path()}. If this is expected, use --traceable-functions "
+            "to set this path manually. This file is needed in order to determine which functions can safely be traced "
+            "without causing issues in the kernel."
         )
 
     def btf_functions(self) -> Iterable[tuple[str, str]]:
@@ -220,19 +237,23 @@ class Machine:
         return self._kfuncs[key]
 
     def modules(self) -> Iterable[str]:
+        self._note_modules()
         try:
             with open("/proc/modules", encoding="latin-1") as file:
                 names = [line.split(" ", 1)[0] for line in file]
         except OSError:
             names = []
-        self._note(identity.listing("/sys/module"))
         return ["vmlinux", *names]
 
     # tracepoints ----------------------------------------------------------------
     def tracepoints(self) -> Iterable[tuple[str, str]]:
-        rows = tracefs.tracepoints()
-        self._note(identity.content(tracefs.root() + "/available_events"))
-        return rows
+        self._note_events()  # before they are read: one may come meanwhile
+        return tracefs.tracepoints()
+
+    def _note_events(self) -> None:
+        """What the kernel itself has does not change; modules bring events, and users define some."""
+        self._note_modules()
+        self._note(identity.content(tracefs.root() + "/dynamic_events"))
 
     def tracepoint(self, category: str, event: str) -> TracepointFormat | None:
         key = (category, event)
@@ -256,10 +277,8 @@ class Machine:
         return tracefs.field_declarations(text) if text else []
 
     def raw_tracepoints(self) -> Iterable[tuple[str, str]]:
-        from pytrace.runtime.btf_strings import names_with
-
-        self._note_modules()
-        return list(dict.fromkeys(row for prefix in _RAW_TRACEPOINT_PREFIXES for row in names_with(prefix)))
+        found = (row for prefix in _RAW_TRACEPOINT_PREFIXES for row in self._names.beginning_with(prefix))
+        return list(dict.fromkeys(found))
 
     def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
         key = (name, module)
@@ -279,10 +298,8 @@ class Machine:
 
     def iterators(self) -> Iterable[str]:
         """Each has a `struct bpf_iter__NAME` (6.3 added __safe_trusted twins)."""
-        from pytrace.runtime.btf_strings import names_with
-
-        self._note_modules()
-        return sorted({name for _, name in names_with("bpf_iter__") if not name.endswith("__safe_trusted")})
+        found = self._names.beginning_with("bpf_iter__")
+        return sorted({name for _, name in found if not name.endswith("__safe_trusted")})
 
     def kernel_symbol(self, name: str) -> int | None:
         """Through /proc/kallsyms (50 ms the first time)."""

@@ -7,6 +7,7 @@ skip of a and b into a failure, and under CI every feature that may be missing m
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import os
 import platform
@@ -157,6 +158,20 @@ def _netem() -> str:
     return done.stderr.strip()
 
 
+def module_tree() -> Path:
+    """The folder with the `lib/modules` of the running kernel: a virtual machine's is unpacked, not installed."""
+    given = [word[8:] for word in Path("/proc/cmdline").read_text().split() if word.startswith("vm_tree=")]
+    return Path(base64.b64decode(given[0]).decode()) if given else Path("/")
+
+
+def _module() -> str:
+    if why := _command("modprobe"):
+        return why
+    command = ["/usr/sbin/modprobe", "--dry-run", "-d", str(module_tree()), "sunrpc"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 and os.path.exists("/proc/modules") else "no modules that could be loaded"
+
+
 def cached() -> Path:
     """Where the test run keeps what it has fetched: the reference, kernels."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pytrace-tests"
@@ -211,6 +226,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "netns": lambda: _command("ip") or _path("/proc/self/ns/net"),
     "netem": _netem,
     "reference_tools": lambda: "the reference's package has no *.bt tools",
+    "module": _module,
     "block": lambda: _path(TRACING / "events" / "block"),
     "ring_buffer": lambda: _in_btf("bpf_ringbuf_output"),
     "bcc": _bcc,

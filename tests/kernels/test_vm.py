@@ -16,9 +16,9 @@ import pytest
 from tests.harness import machine, programs
 
 # named, because collecting all tests takes half a minute there
-LIVE = ("runtime_attach", "scripts")
+LIVE = ("listing", "runtime_attach", "scripts")
 FILES = [*(f"tests/live/test_{name}.py" for name in LIVE), "tests/conformance"]
-NEEDED = "root,btf,tracefs,tracepoint,rawtracepoint,uprobe,kprobe,filter_functions,ring_buffer,reference"
+NEEDED = "root,btf,tracefs,tracepoint,rawtracepoint,uprobe,kprobe,filter_functions,module,ring_buffer,reference"
 
 
 @pytest.mark.feature("root", "vm", "gcc", "reference")

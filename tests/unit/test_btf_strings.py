@@ -27,7 +27,7 @@ def test_names_of_the_kernel_and_of_its_modules(folder: Path) -> None:
     (folder / "zram").write_bytes(btf("it__zram", "x"))
     (folder / "vmlinux").write_bytes(btf("it__a", "not_it__b", "it__", "it__c"))
     (folder / "ext4").write_bytes(btf("it__ext"))
-    assert btf_strings.names_with("it__") == [
+    assert btf_strings.BtfNames.load().beginning_with("it__") == [
         ("vmlinux", "a"), ("vmlinux", ""), ("vmlinux", "c"), ("ext4", "ext"), ("zram", "zram"),
     ]  # fmt: skip
 
@@ -39,15 +39,15 @@ def test_another_file_for_vmlinux(folder: Path, monkeypatch: pytest.MonkeyPatch,
     (other / "raw").write_bytes(btf("it__b"))
     monkeypatch.setattr(btf_strings, "_FOLDER", str(tmp_path / "none"))
     monkeypatch.setenv("BPFTRACE_BTF", str(other / "raw"))
-    assert btf_strings.names_with("it__") == [("vmlinux", "b")]
+    assert btf_strings.BtfNames.load().beginning_with("it__") == [("vmlinux", "b")]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x9f\xeb", b"ELF" * 20, btf("it__a")[:20]])
 def test_what_is_no_btf_has_no_names(folder: Path, content: bytes) -> None:
     (folder / "vmlinux").write_bytes(content)
-    assert btf_strings.names_with("it__") == []
+    assert btf_strings.BtfNames.load().beginning_with("it__") == []
 
 
 def test_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(btf_strings, "_FOLDER", str(tmp_path / "none"))
-    assert btf_strings.names_with("it__") == []
+    assert btf_strings.BtfNames.load().beginning_with("it__") == []

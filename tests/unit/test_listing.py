@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytrace.defs import load_registry
-from pytrace.listing import list_matching, list_of_script
+from pytrace.listing import list_matching, list_of_script, show
 from pytrace.options import Options
 from pytrace.registry import Registry
 from tests.unit.recorded_target import RecordedTarget
@@ -38,30 +38,31 @@ def registry() -> Registry:
     ],
 )  # fmt: skip
 def test_lines(registry: Registry, capsys: pytest.CaptureFixture[str], search: str, lines: list[str]) -> None:
-    assert list_matching(search, registry, RecordedTarget(), Options()) == 0
+    show(list_matching(search, registry, RecordedTarget(), Options()).to_plain(), Options())
     assert capsys.readouterr().out.split("\n")[:-1] == lines
 
 
 def test_parameters(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     options = Options(verbose=1)
-    list_matching("t:sched:sched_switch", registry, RecordedTarget(), options)
+    show(list_matching("t:sched:sched_switch", registry, RecordedTarget(), options).to_plain(), options)
     assert capsys.readouterr().out == (
         "tracepoint:sched:sched_switch\n    char prev_comm[16]\n    pid_t prev_pid\n    long prev_state\n"
     )
-    list_matching("rt:*", registry, RecordedTarget(), options)
+    show(list_matching("rt:*", registry, RecordedTarget(), options).to_plain(), options)
     assert capsys.readouterr().out == (
         "rawtracepoint:vmlinux:sched_switch\n    bool preempt\n    struct task_struct * prev\n"
     )
-    list_matching("u:/bin/prog:main", registry, RecordedTarget(), options)
+    show(list_matching("u:/bin/prog:main", registry, RecordedTarget(), options).to_plain(), options)
     assert 'No DWARF found for "/bin/prog", cannot show parameter info' in capsys.readouterr().err
-    list_matching("struct in_addr", registry, RecordedTarget(), options)
+    show(list_matching("struct in_addr", registry, RecordedTarget(), options).to_plain(), options)
     assert capsys.readouterr().out == "vmlinux: struct in_addr {\n\t__be32 s_addr;\n};\n\n"
 
 
 def test_a_missing_file_is_a_pattern(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
-    list_matching("nope.bt", registry, RecordedTarget(), Options())
+    found = list_matching("nope.bt", registry, RecordedTarget(), Options()).to_plain()
+    show(found, Options())
     assert capsys.readouterr().err.startswith("WARNING: It appears that 'nope.bt' is a filename but the file does not")
-    list_matching("nope.bt", registry, RecordedTarget(), Options(warning_level=0))
+    show(found, Options(warning_level=0))
     assert capsys.readouterr().err == ""
 
 

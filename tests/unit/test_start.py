@@ -35,6 +35,24 @@ def test_a_warm_start(code: str) -> None:
     assert not {m for m in found if m.startswith(("pytrace.sema", "pytrace.codegen", "pytrace.grammar"))}
 
 
+def test_a_listing(tmp_path: Path) -> None:
+    """The first imports the rows of probes and none besides, the next none."""
+    code = (
+        "from pytrace import driver\n"
+        "from pytrace.options import Options\n"
+        "driver.check_privileges = lambda: None\n"
+        f"driver.list_probes('software:cs*,interval:*,*:nothing', Options(cache_dir={str(tmp_path)!r}))"
+    )
+    first, second = imported(code), imported(code)
+    assert not first & (HEAVY | {"re", "contextlib", "lark", "llvmlite", "signal", "pytrace.grammar"})
+    assert {m for m in first if m.startswith("pytrace.defs.") and m.count(".") > 2} == {
+        f"pytrace.defs.probes.{path.stem}"
+        for path in (ROOT / "pytrace" / "defs" / "probes").glob("*.py")
+        if path.stem != "__init__"
+    }
+    assert not {m for m in second if m.startswith(("pytrace.defs", "pytrace.registry", "pytrace.runtime.machine"))}
+
+
 def test_the_analysis_of_a_script() -> None:
     """All that runs while LLVM is loaded by the other process, but for the code generator's own text."""
     found = imported(
