@@ -181,8 +181,10 @@ class VerifierLine:
 class VerifierError(MachineError):
     """The verifier refused a program: short `cause`, the script's `line` if known, the full `log`."""
 
-    def __init__(self, message: str, *, cause: str, log: str, line: VerifierLine | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, cause: str, log: str, line: VerifierLine | None = None, advice: str = ""
+    ) -> None:
+        super().__init__(message, advice=advice)
         self.cause = cause
         self.log = log
         self.line = line

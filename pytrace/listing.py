@@ -115,7 +115,10 @@ def _rows(provider: str, parts: list[str], registry: Registry, options: Any) -> 
 
 
 def _problem(row: ProbeDef, target: Target) -> str:
-    return target.traceable_problem() if "traceable" in row.features else ""
+    """Why nothing of a kind can be listed.  Another list of functions helps only where the kernel has such probes."""
+    problem = target.traceable_problem() if "traceable" in row.features else ""
+    lacking = row.lacking(target) if problem and row.lacking else ""
+    return target.traceable_problem(instead=lacking) if lacking else problem
 
 
 class Listed:

@@ -319,8 +319,10 @@ class ProbeDef(Def):
     expand: Callable[[AttachSite, Pattern], list[AttachPoint]]
     is_pattern: Callable[[AttachSite, Pattern], bool] | None = None
     """Whether an expansion without matches is no error of its own (wildcards); None: never."""
+    lacking: Callable[[Target], str] | None = None
+    """What this kernel lacks so that no probe of this kind can be, and what may do instead; "" if nothing."""
     hint: Callable[[AttachSite, Pattern], str] | None = None
-    """What may help when nothing matched: a name that is close, what the kernel lacks; "" for nothing."""
+    """What may help when nothing matched and the kernel lacks nothing: a name that is close; "" for nothing."""
     listing: Callable[[Target, list[str], bool], Iterator[tuple[str, list[str]]]] | None = None
     lower_argn: Callable[[Lowering, int], Any] | None = None
     argn_problem: Callable[[AttachPoint, int], str] | None = None

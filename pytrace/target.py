@@ -113,7 +113,7 @@ class Target(Protocol):
     def bpf_programs(self) -> Iterable[tuple[int, str]]:
         """(id, name) of the loaded BPF programs that have BTF, subprograms included."""
 
-    def traceable_problem(self) -> str:
+    def traceable_problem(self, instead: str = "") -> str:
         """The warning to print when that list cannot be read, "" if it can."""
 
     def btf_functions(self) -> Iterable[tuple[str, str]]:

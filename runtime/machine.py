@@ -216,15 +216,18 @@ class Machine:
         self._note(identity.never())
         return loaded()
 
-    def traceable_problem(self) -> str:
-        """The warning to print when the list of traceable functions cannot be read, "" if it can."""
+    def traceable_problem(self, instead: str = "") -> str:
+        """The warning to print when the list of traceable functions cannot be read, "" if it can.
+
+        `instead`: what to say behind the fact, where another list would not help.
+        """
         if self._traceable is not None:
             return ""
-        return (
-            f"Could not read functions from {self._traceable_path()}. If this is expected, use --traceable-functions "
-            "to set this path manually. This file is needed in order to determine which functions can safely be traced "
-            "without causing issues in the kernel."
+        advice = instead or (
+            "If this is expected, use --traceable-functions to set this path manually. This file is needed in order to "
+            "determine which functions can safely be traced without causing issues in the kernel."
         )
+        return f"Could not read functions from {self._traceable_path()}. {advice}"
 
     def btf_functions(self) -> Iterable[tuple[str, str]]:
         return self.btf.function_names() if self.btf else ()

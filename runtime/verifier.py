@@ -29,6 +29,22 @@ _HELPER_REFUSALS = {
         ": result needs to be null-checked before accessing fields"
     ),
 }
+_HELPER_NEEDS = {
+    "bpf_override_return": (
+        "override() needs a kernel with CONFIG_BPF_KPROBE_OVERRIDE, and a function that it lists as injectable"
+        " (/sys/kernel/debug/error_injection/list).  strace -e inject=… lets system calls fail without it."
+    ),
+    "bpf_probe_write_user": (
+        "write_user() needs CAP_SYS_ADMIN and a kernel that is not locked down (CONFIG_SECURITY_LOCKDOWN_LSM, mode"
+        " integrity).  A debugger can write there: gdb -p PID -batch -ex 'set var …'."
+    ),
+    "bpf_d_path": (
+        "the kernel allows path() in the probes of few functions: security_file_open, security_file_permission,"
+        " security_inode_getattr, vfs_truncate, vfs_fallocate, dentry_open, vfs_getattr, filp_close; and in iterators."
+        "  Elsewhere str(….f_path.dentry.d_name.name) is the name without its folders."
+    ),
+}
+"""What a refused helper needs, and what may do instead (kernel: bpf_tracing_func_proto, btf_allowlist_d_path)."""
 _LARGEST_LOG = 1 << 24
 _TOO_LARGE = "BPF program is too large"
 
@@ -45,7 +61,8 @@ def explain(kernel: Kernel, spec: ProgramSpec, load: ProgramLoad, first: OSError
     line = _script_line(log, spec)
     message = _helper_message(log)
     if message:
-        return VerifierError(message, cause=message, log=log, line=line)
+        helper = message.removeprefix("helper ").split(" ", 1)[0]
+        return VerifierError(message, cause=message, log=log, line=line, advice=_HELPER_NEEDS.get(helper, ""))
     message = _stack_message(log) or (
         f"Error loading BPF program for {spec.name}. Error code: -{number} ({os.strerror(number)})."
         " Use -v for full kernel error log."

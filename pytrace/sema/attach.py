@@ -229,7 +229,7 @@ class Reading:
         if "traceable" in row.features and not self._shared.setdefault("traceable", False):
             self._shared["traceable"] = True
             problem = self.options.target.traceable_problem()
-            if problem:
+            if problem and not _lacking(site, row):  # where the kernel has no such probes, that is what is said
                 self.diagnostics.warning(problem)
         pattern = row.parse(site, parts[1:])
         if pattern is not None:
@@ -318,7 +318,7 @@ class Reading:
             if self.missing == "warn":
                 site.warning(f"{message}. Skipping.")
             elif self.missing == "error":
-                hint = row.hint(site, pattern) if row.hint else ""
+                hint = _hint(site, pattern)
                 site.error(f"{message}.", hints=(hint,) if hint else ())
         return points
 
@@ -337,7 +337,7 @@ class Reading:
 
     def _hints(self, probe: ProbePatterns) -> tuple[str, ...]:
         """What the rows say about why nothing matched, each sentence once."""
-        texts = [p.provider.hint(site, p) for site, p in probe.patterns if p.provider.hint is not None]
+        texts = [_hint(site, pattern) for site, pattern in probe.patterns]
         return tuple(dict.fromkeys(filter(None, texts)))
 
     def _no_attach_points(self, span: Span, hints: tuple[str, ...]) -> None:
@@ -352,6 +352,7 @@ class Reading:
             self.diagnostics.warning(
                 "Probe has no valid attach points. It is being removed which may cause issues with program behavior.",
                 span,
+                hints=hints,
             )
 
     def _filtered(self, probes: list[ExpandedProbe]) -> list[ExpandedProbe]:
@@ -373,6 +374,16 @@ class Reading:
             if points:
                 kept.append(ExpandedProbe(probe.probe, points))
         return kept
+
+
+def _lacking(site: AttachSite, row: ProbeDef) -> str:
+    return row.lacking(site.target) if row.lacking is not None else ""
+
+
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    """What to say when nothing matched: what the kernel lacks, else what else the row knows."""
+    row = pattern.provider
+    return _lacking(site, row) or (row.hint(site, pattern) if row.hint is not None else "")
 
 
 def check_probe_limit(points: Iterable[AttachPoint], config: Mapping[str, Any], diagnostics: Diagnostics) -> None:

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.usefixtures("nothing_left_behind"),
 ]
 
-CALLS = 2_000_000
+CALLS = round(2_000_000 / SCALE)
 PROBE = "tracepoint:syscalls:sys_enter_getppid /pid == cpid/"
 
 
@@ -60,7 +60,7 @@ def test_storm(ours: Storm, test_programs: Path) -> None:
     ],
 )
 def test_every_event_is_accounted_for(ours: Storm, body: str, events: int) -> None:
-    calls = 100_000
+    calls = round(100_000 / SCALE)
     arrived, lost = ours(body, calls)
     if events:
         assert arrived + lost == calls * events, (arrived, lost)

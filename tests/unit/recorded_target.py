@@ -148,8 +148,8 @@ class RecordedTarget:
     def traceable_modules(self, name: str) -> list[str]:
         return sorted(m for m, f in self.traceable or [] if f == name)
 
-    def traceable_problem(self) -> str:
-        return "" if self.traceable is not None else "Could not read functions from somewhere."
+    def traceable_problem(self, instead: str = "") -> str:
+        return "" if self.traceable is not None else f"Could not read functions from somewhere. {instead}"
 
     def btf_functions(self) -> Iterable[tuple[str, str]]:
         return [(f.module, f.name) for f in self.kernel_functions.values()]

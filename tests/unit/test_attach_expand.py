@@ -260,9 +260,16 @@ def test_usdt_places(registry: Registry) -> None:
 
 
 def test_unreadable_list_of_functions_warns_once(registry: Registry) -> None:
-    target = RecordedTarget(traceable=None)
+    target = RecordedTarget(traceable=None, features={"kprobe": True})
     _, messages = expand(registry, "k:vfs_read,k:vfs_open", target)
     assert messages.count("Could not read functions") == 1
+    assert "is not traceable" not in messages
+
+
+def test_where_there_are_no_kprobes_the_list_of_functions_is_not_spoken_of(registry: Registry) -> None:
+    _, messages = expand(registry, "k:vfs_read,k:vfs_open", RecordedTarget(traceable=None))
+    assert "Could not read functions" not in messages
+    assert messages.count("HINT: This kernel has no kprobes") == 2
 
 
 def test_same_test_name_twice(registry: Registry) -> None:

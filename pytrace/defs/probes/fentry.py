@@ -152,12 +152,16 @@ def _programs(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     return points
 
 
-def _hint(site: AttachSite, pattern: Pattern) -> str:
-    """What the kernel lacks, else a name that is close."""
-    if not site.target.has_btf():
+def _lacking(target: Target) -> str:
+    if not target.has_btf():
         return "This kernel has no BTF (CONFIG_DEBUG_INFO_BTF is off), which fentry and fexit need."
-    if site.target.feature("fentry") is False:
+    if target.feature("fentry") is False:
         return "This kernel does not allow fentry and fexit; a tracepoint may do: -l 'tracepoint:*'"
+    return ""
+
+
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    """A name that is close."""
     if pattern.target == "bpf" or site.target.traceable_problem() or has_wildcard(pattern.function):
         return ""
     name = closest(pattern.function, {f for _, f in site.target.functions()})
@@ -213,6 +217,7 @@ FENTRY = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    lacking=_lacking,
     hint=_hint,
     listing=_list("fentry"),
     lower_arg=lower_context_arg,
@@ -234,6 +239,7 @@ FEXIT = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    lacking=_lacking,
     hint=_hint,
     listing=_list("fexit"),
     lower_arg=lower_context_arg,

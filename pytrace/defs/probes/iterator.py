@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pytrace.program import ProbeSpec
     from pytrace.registry import AttachSite
+    from pytrace.target import Target
 
 
 def _parse(site: AttachSite, parts: list[str]) -> Pattern | None:
@@ -60,11 +61,10 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     ]
 
 
-def _hint(site: AttachSite, pattern: Pattern) -> str:
-    """What the kernel lacks."""
-    if not site.target.has_btf():
+def _lacking(target: Target) -> str:
+    if not target.has_btf():
         return "This kernel has no BTF (CONFIG_DEBUG_INFO_BTF is off), which iterators need."
-    if site.target.feature("iter") is False:
+    if target.feature("iter") is False:
         return "This kernel does not allow BPF iterators; a tracepoint may do: -l 'tracepoint:*'"
     return ""
 
@@ -104,7 +104,7 @@ ITER = ProbeDef(
     parse=_parse,
     check=_check,
     expand=_expand,
-    hint=_hint,
+    lacking=_lacking,
     listing=_listing,
     attach=_attach,
     phase="iter",

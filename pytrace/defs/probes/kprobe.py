@@ -53,7 +53,7 @@ def _check(site: AttachSite, pattern: Pattern) -> None:
         site.error("kprobes should be attached to a function or an address")
     if site.config.get("missing_probes") == "ignore" or not pattern.function or has_wildcard(pattern.function):
         return
-    if not site.target.traceable_modules(pattern.function):
+    if not site.target.traceable_problem() and not site.target.traceable_modules(pattern.function):
         site.warning(
             f'{pattern.function} is not traceable (either non-existing, inlined, or marked as "notrace"); attaching to '
             "it will likely fail"
@@ -147,10 +147,14 @@ def _session(target: Target, entry: AttachPoint, exit: AttachPoint) -> tuple[Att
     )
 
 
-def _hint(site: AttachSite, pattern: Pattern) -> str:
-    """What the kernel lacks, else a name that is close."""
-    if site.target.feature("kprobe") is False:
+def _lacking(target: Target) -> str:
+    if target.feature("kprobe") is False:
         return "This kernel has no kprobes (CONFIG_KPROBES is off); a tracepoint may do: -l 'tracepoint:*'"
+    return ""
+
+
+def _hint(site: AttachSite, pattern: Pattern) -> str:
+    """A way without the list of functions, or a name that is close."""
     if site.target.traceable_problem():
         return "With --unsafe it is tried without the list of traceable functions."
     if has_wildcard(pattern.function):
@@ -222,6 +226,7 @@ KPROBE = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    lacking=_lacking,
     hint=_hint,
     listing=_list("kprobe"),
     lower_argn=lower_register_argument,
@@ -244,6 +249,7 @@ KRETPROBE = ProbeDef(
     check=_check,
     is_pattern=_is_pattern,
     expand=_expand,
+    lacking=_lacking,
     hint=_hint,
     listing=_list("kretprobe"),
     lower_retval=lower_result,
