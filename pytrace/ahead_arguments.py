@@ -1,48 +1,38 @@
 """The command line of programs that were compiled ahead, and of `--aot` itself.
 
 Place in the pipeline: under `cli`, loaded only for the two.  In: argv.  Out: an Invocation; UsageError.  What a
-newcomer would get wrong: the options are rows of `arguments.OPTIONS`, the same as the command's; here stands only which
-of them still have a meaning when there is nothing left to compile.
+newcomer would get wrong: the options are rows of `option_table.OPTIONS`, the same as the command's; here stands only
+which of them still have a meaning when there is nothing left to compile.
 """
 
 from __future__ import annotations
 
-from pytrace.arguments import OPTIONS, Invocation, OptionDef, check_format, split
+from pytrace.arguments import check_format, split
 from pytrace.diagnostics import UsageError
+from pytrace.option_table import OPTIONS, Invocation, OptionDef
+from pytrace.record import replace
 
 _AHEAD = (
-    ("cmd", "run CMD and trace it"),
-    ("dry-run", "end right after attaching all the probes"),
-    ("dwarf-pid", "add additional pids to the DWARF-unwinder"),
-    ("help", "show this help message"),
-    ("no-warnings", "disable all warning messages"),
-    ("output", "redirect output to FILE"),
-    ("pid", "filter actions and enable USDT probes on PID"),
-    ("probe-filter", "only run probes whose name matches REGEX"),
-    ("quiet", "keep messages quiet"),
-    ("verbose", "enable verbose messages"),
-    ("version", "version"),
-    ("B", "output buffering mode ('line', 'full', 'none')"),
-    ("f", "output format ('text', 'json')"),
-)
+    "cmd", "dry-run", "dwarf-pid", "help", "no-warnings", "output", "pid", "probe-filter", "quiet", "verbose",
+    "version", "B", "f",
+)  # fmt: skip
 """The options of a program that was compiled ahead: the others have had their effect when it was compiled."""
+_OTHERWISE = {"cmd": "run CMD and trace it", "help": "show this help message", "verbose": "enable verbose messages"}
+"""What some of them do when all probes are known beforehand."""
 
 
 def _of_ahead() -> tuple[OptionDef, ...]:
-    names = [name for name, _ in _AHEAD]
-    return tuple(o for o in OPTIONS if (o.long or o.short) in names)
+    return tuple(o for o in OPTIONS if o.name in _AHEAD)
 
 
 def ahead_usage(program: str, script: str) -> str:
     """What `--help` of a program that was compiled ahead says."""
-    lines = [f"{program} - compiled ahead by pytrace from {script}", "", "USAGE:", f"    {program} [options]", ""]
-    lines.append("OPTIONS:")
-    table = {o.long or o.short: o for o in OPTIONS}
-    for name, meaning in _AHEAD:
-        option = table[name]
-        spelling = ", ".join(filter(None, (option.short and f"-{option.short}", option.long and f"--{option.long}")))
-        lines.append(f"    {f'{spelling} {option.argument}'.strip():<20} {meaning}")
-    return "\n".join(lines) + "\n"
+    from pytrace.usage import option_help
+
+    table = {o.name: o for o in _of_ahead()}
+    rows = (replace(table[n], doc=_OTHERWISE.get(n, table[n].doc), shown="") for n in _AHEAD)
+    head = f"{program} - compiled ahead by pytrace from {script}\n\nUSAGE:\n    {program} [options]\n\nOPTIONS:\n"
+    return head + "".join(map(option_help, rows))
 
 
 def parse_ahead(argv: list[str], inv: Invocation) -> None:

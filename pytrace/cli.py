@@ -10,8 +10,9 @@ import gc
 import os
 import sys
 
-from pytrace.arguments import USAGE, Invocation, check_format, parse
+from pytrace.arguments import check_format, parse
 from pytrace.diagnostics import InternalError, MachineError, PytraceError, ScriptError, UsageError, VerifierError
+from pytrace.option_table import Invocation
 from pytrace.source import write
 from pytrace.version import REFERENCE
 
@@ -172,7 +173,7 @@ def _act(inv: Invocation) -> int:
 
 def _help(topic: str) -> int:
     if not topic:
-        sys.stdout.write(USAGE)
+        sys.stdout.write(_usage())
         return 0
     from pytrace import reference, toolbox
 
@@ -183,6 +184,12 @@ def _help(topic: str) -> int:
     return 0
 
 
+def _usage() -> str:
+    from pytrace.usage import usage
+
+    return usage()
+
+
 def _report(error: PytraceError, options: Options) -> int:
     """Print a failure in its own form; its exit status."""
     if isinstance(error, ScriptError):
@@ -191,7 +198,7 @@ def _report(error: PytraceError, options: Options) -> int:
         prefix = _prefix(error)
         _say(prefix + str(error) if str(error) else "")
         _say(f"HINT: {error.hint}" if error.hint else "")
-        _say(USAGE if error.usage else "")
+        _say(_usage() if error.usage else "")
     elif isinstance(error, VerifierError):
         if error.line:
             write(sys.stderr, f"{error.line.location}: ERROR: {error.cause}\n{error.line.excerpt}".rstrip("\n") + "\n")

@@ -10,10 +10,11 @@ import pytest
 
 from pytrace import ahead, cli
 from pytrace.ahead_arguments import ahead_usage, check_ahead, parse_ahead
-from pytrace.arguments import Invocation, parse
+from pytrace.arguments import parse
 from pytrace.defs import load_registry
 from pytrace.diagnostics import Diagnostics, MachineError, ScriptError, UsageError
 from pytrace.grammar.parser import parse as parse_script
+from pytrace.option_table import Invocation
 from pytrace.options import Options
 from pytrace.program import FORMAT_VERSION, MapSpec, ProbeSpec, Program
 from pytrace.runtime import identity, premises
