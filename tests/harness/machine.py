@@ -222,7 +222,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "perf_software": lambda: _path(PMU / "software"),
     "loop": lambda: _path("/dev/loop-control") or _command("losetup"),
     "ext4": lambda: _command("mkfs.ext4") or ("" if "\text4\n" in Path("/proc/filesystems").read_text() else "no ext4"),
-    "capability": lambda: _path(TRACING / "events" / "capability"),
+    "capability": lambda: _path(PMU / "kprobe") and _path(TRACING / "events" / "capability"),
     "netns": lambda: _command("ip") or _path("/proc/self/ns/net"),
     "netem": _netem,
     "reference_tools": lambda: "the reference's package has no *.bt tools",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from tests.harness.process import Finished, run
 from tests.harness.tracer import SCALE
 
 
+MACHINES = "RLIMIT_MEMLOCK|available_filter_functions"
+"""Warnings about the machine, not about the tool."""
+
+
 def traced(command: str, activity: Callable[[], object], *, settle: float = 0.3, interrupt: bool = True) -> list[str]:
     """The lines that `command` prints while `activity` runs, without the empty ones.
 
@@ -27,7 +32,7 @@ def traced(command: str, activity: Callable[[], object], *, settle: float = 0.3,
     """
     done = finished(command, activity, settle=settle, interrupt=interrupt)
     assert not done.timed_out and done.status == 0, done.describe()
-    warnings = [w for w in re.findall(r"^.*(?:WARNING|ERROR):.*$", done.stderr, re.M) if "RLIMIT_MEMLOCK" not in w]
+    warnings = [w for w in re.findall(r"^.*(?:WARNING|ERROR):.*$", done.stderr, re.M) if not re.search(MACHINES, w)]
     if "bpftrace-reference" not in command:
         assert not warnings, done.describe()
     return [line for line in done.stdout.splitlines() if line]
@@ -89,11 +94,24 @@ def in_buckets(lines: list[str], title: str = "") -> int:
     return sum(int(found[1]) for line in lines if (found := re.match(r"[\[(].*[\])]\s+(\d+) \|", line)))
 
 
+SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30}
+
+
+def histogram(lines: list[str], title: str) -> dict[int, int]:
+    """The histogram called `title`: the least value of each bucket that is not empty, and its count."""
+    found = {}
+    for line in lines[lines.index(title) + 1 :]:
+        row = re.match(r"\[(\d+)([KMG]?)[,\]].*?\s(\d+) \|", line)
+        if not row:
+            break
+        if int(row[3]):
+            found[int(row[1]) << SUFFIXES[row[2]]] = int(row[3])
+    return found
+
+
 @contextmanager
 def loop_device(folder: Path, megabytes: int = 4) -> Iterator[str]:
     """A block device over a file; its path.  It is taken away at the end."""
-    import subprocess
-
     machine.need("loop")
     image = folder / "disk"
     image.write_bytes(bytes(megabytes << 20))
@@ -102,6 +120,20 @@ def loop_device(folder: Path, megabytes: int = 4) -> Iterator[str]:
         yield done.stdout.strip()
     finally:
         subprocess.run(["/usr/sbin/losetup", "-d", done.stdout.strip()], check=True)
+
+
+@contextmanager
+def ext4(folder: Path, megabytes: int = 16) -> Iterator[Path]:
+    """A fresh ext4 on a loop device, mounted on a folder of its own in `folder`."""
+    place = folder / "mounted"
+    place.mkdir(exist_ok=True)
+    with loop_device(folder, megabytes) as device:
+        subprocess.run(["/usr/sbin/mkfs.ext4", "-q", device], check=True)
+        subprocess.run(["/usr/bin/mount", device, place], check=True)
+        try:
+            yield place
+        finally:
+            subprocess.run(["/usr/bin/umount", place], check=True)
 
 
 def direct_writes(device: str, blocks: list[int], size: int = 4096) -> None:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import re
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.harness.process import environment
-from tests.harness.tools import reference_tool, together, traced
+from tests.harness.tools import traced
 from tests.harness.tracer import SCALE
+from tests.harness.traffic import FAMILIES, Lossy, Sessions
 
 pytestmark = [
     pytest.mark.feature("root", "btf", "tracepoint"),
@@ -24,37 +20,6 @@ pytestmark = [
 ]
 OWN = os.getpid()
 COMM = Path("/proc/self/comm").read_text().strip()
-FAMILIES = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6, "::ffff:127.0.0.1": socket.AF_INET6}
-
-
-class Sessions:
-    """Opens sessions with itself, one after the other, and keeps what is to be seen of them."""
-
-    def __init__(self, count: int, *addresses: str, sent: int = 0, answered: int = 0) -> None:
-        self.count, self.addresses, self.sent, self.answered = count, addresses, sent, answered
-        self.pairs: list[tuple[str, int, int]] = []
-        """Address, the client's port, the server's port."""
-
-    def __call__(self) -> None:
-        for address in self.addresses:
-            with socket.socket(FAMILIES[address]) as server:
-                server.bind((address, 0))
-                server.listen()
-                for _ in range(self.count):
-                    self._session(server, address)
-
-    def _session(self, server: socket.socket, address: str) -> None:
-        port = server.getsockname()[1]
-        client = socket.create_connection((address, port))
-        peer = server.accept()[0]
-        self.pairs.append((address.removeprefix("::ffff:"), client.getsockname()[1], port))
-        for source, sink, size in ((client, peer, self.sent), (peer, client, self.answered)):
-            source.sendall(bytes(size))
-            while size:
-                size -= len(sink.recv(65536))
-        client.close()
-        assert peer.recv(1) == b""
-        peer.close()
 
 
 def rows(lines: list[str]) -> list[list[str]]:
@@ -104,14 +69,6 @@ def test_tcpconnect_shows_refused_connections(pytrace: str) -> None:
         assert len(traced(f"{pytrace} tcpconnect -P {port} -u 12345", act)) == 1
 
 
-@pytest.mark.feature("kprobe")
-def test_tcpconnect_agrees_with_the_reference(pytrace: str) -> None:
-    act = Sessions(3, "127.0.0.1", "::1")
-    ours, theirs = together(f"{pytrace} tcpconnect -L -p {OWN}", reference_tool("tcpconnect"), act)
-    seen = [line.split()[1:] for line in theirs if f" {OWN} " in line]
-    assert len(seen) == 6 and [[*row[:2], *row[3:]] for row in rows(ours)] == seen
-
-
 # ---------------------------------------------------------------- tcpaccept
 
 
@@ -136,14 +93,6 @@ def test_tcpaccept_leaves_out_other_sockets(pytrace: str, tmp_path: Path) -> Non
     assert lines[0].split()[:3] == ["TIME", "TIME(s)", "PID"]
     assert len(lines) == 3
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d", row[0]) and row[4] == "4" for row in rows(lines))
-
-
-@pytest.mark.feature("kprobe")
-def test_tcpaccept_agrees_with_the_reference(pytrace: str) -> None:
-    act = Sessions(3, "127.0.0.1", "::1")
-    ours, theirs = together(f"{pytrace} tcpaccept -p {OWN}", reference_tool("tcpaccept"), act)
-    seen = [line.split()[1:-1] for line in theirs if f" {OWN} " in line]
-    assert len(seen) == 6 and [[*row[:2], *row[3:]] for row in rows(ours)] == seen
 
 
 # ---------------------------------------------------------------- tcplife
@@ -179,94 +128,7 @@ def test_tcplife_forms_and_filters(pytrace: str) -> None:
     assert [row[2] for row in rows(lines)] == ["6", "6"]
 
 
-@pytest.mark.feature("kprobe")
-def test_tcplife_agrees_with_the_reference(pytrace: str) -> None:
-    act = Sessions(3, "127.0.0.1", sent=64 << 10, answered=16 << 10)
-    ours, theirs = together(f"{pytrace} tcplife -p {OWN}", reference_tool("tcplife"), act)
-    ports = {str(port) for _, client, server in act.pairs for port in (client, server)}
-    seen = [line.split()[2:8] for line in theirs if len(line.split()) == 9 and line.split()[3] in ports]
-    assert len(seen) == 6 and [row[2:8] for row in rows(ours)] == seen
-
-
 # ---------------------------------------------------------------- tcpretrans
-
-CLIENT = """
-import socket, struct, sys, time
-s = socket.create_connection(("10.99.0.2", int(sys.argv[1])))
-print(s.getsockname()[1], flush=True)
-sys.stdin.readline()
-s.send(bytes(100))
-again = lambda: struct.unpack_from("I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
-while again() < 3:
-    time.sleep(.01)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-print(again(), flush=True)
-s.close()
-"""
-SERVER = """
-import socket, sys
-with socket.create_server(("10.99.0.2", 0)) as server:
-    print(server.getsockname()[1], flush=True)
-    peer = server.accept()[0]
-    sys.stdin.readline()
-"""
-LOSS = {
-    "neighbour": "ip -n {ns}a neigh replace 10.99.0.2 lladdr 02:00:00:00:00:99 nud permanent dev pt0",
-    "netem": "ip netns exec {ns}a tc qdisc add dev pt0 root netem loss 100%",
-}
-
-
-def shell(commands: str) -> None:
-    subprocess.run(["bash", "-ec", commands], check=True, env=environment())
-
-
-@contextmanager
-def namespaces() -> Iterator[str]:
-    """Two network namespaces that a veth pair joins, called NAMEa (10.99.0.1) and NAMEb (10.99.0.2)."""
-    ns = f"pytrace{OWN}"
-    try:
-        shell(
-            f"ip netns add {ns}a; ip netns add {ns}b; ip link add pt0 netns {ns}a type veth peer name pt1 netns {ns}b\n"
-            f"ip -n {ns}a addr add 10.99.0.1/24 dev pt0; ip -n {ns}b addr add 10.99.0.2/24 dev pt1\n"
-            f"ip -n {ns}a link set pt0 up; ip -n {ns}b link set pt1 up"
-        )
-        yield ns
-    finally:
-        shell(f"for n in {ns}a {ns}b; do ip netns del $n || true; done")
-
-
-@contextmanager
-def python(ns: str, script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    words = ["ip", "netns", "exec", ns, sys.executable, "-S", "-c", script, *arguments]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()) as child:
-        yield child
-
-
-def line_of(child: subprocess.Popen[str], say: str = "") -> int:
-    """The number that the child prints next, after `say` has been said to it."""
-    assert child.stdin and child.stdout
-    if say:
-        child.stdin.write(say)
-        child.stdin.flush()
-    return int(child.stdout.readline())
-
-
-class Lossy:
-    """A session in which everything is lost from some moment on, until three segments were sent again."""
-
-    def __init__(self, loss: str) -> None:
-        self.loss = loss
-        self.ports, self.again = (0, 0), 0
-
-    def __call__(self) -> None:
-        with namespaces() as ns, python(ns + "b", SERVER) as server:
-            port = line_of(server)
-            with python(ns + "a", CLIENT, str(port)) as client:
-                self.ports = line_of(client), port
-                time.sleep(0.2)
-                shell(LOSS[self.loss].format(ns=ns))
-                self.again = line_of(client, "go\n")
-
 
 @pytest.mark.parametrize(
     "loss", ["neighbour", pytest.param("netem", marks=[pytest.mark.feature("netem")])]
@@ -292,11 +154,3 @@ def test_tcpretrans_counts(pytrace: str) -> None:
     assert lines[1].split() == ["LADDR:LPORT", "RADDR:RPORT", "RETRANSMITS"]
     expected = [f"10.99.0.1:{act.ports[0]}", f"10.99.0.2:{act.ports[1]}", str(act.again)]
     assert expected in [line.split() for line in lines[2:]]
-
-
-@pytest.mark.feature("netns", "kprobe")
-def test_tcpretrans_agrees_with_the_reference(pytrace: str) -> None:
-    act = Lossy("neighbour")
-    ours, theirs = together(f"{pytrace} tcpretrans", reference_tool("tcpretrans"), act)
-    assert len([row for row in rows(ours) if row[3].startswith("10.99.0.1:")]) == act.again
-    assert len([line for line in theirs if re.match(r"\S+ +\d+ +10\.99\.0\.1:", line)]) == act.again
