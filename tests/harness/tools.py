@@ -20,7 +20,6 @@ from tests.harness import machine
 from tests.harness.process import Finished, run
 from tests.harness.tracer import SCALE
 
-
 MACHINES = "RLIMIT_MEMLOCK|available_filter_functions"
 """Warnings about the machine, not about the tool."""
 

@@ -18,7 +18,8 @@ from tests.harness import machine, programs
 # named, because collecting all tests takes half a minute there
 LIVE = ("listing", "runtime_attach", "scripts", "tools_functions")
 FILES = [*(f"tests/live/test_{name}.py" for name in LIVE), "tests/conformance"]
-NEEDED = "root,btf,tracefs,tracepoint,rawtracepoint,uprobe,kprobe,filter_functions,module,ring_buffer,reference,loop,ext4"
+NEEDED = "root,btf,tracefs,tracepoint,rawtracepoint,uprobe,kprobe,filter_functions,module,loop,ext4,ring_buffer,"
+NEEDED += "reference"
 
 
 @pytest.mark.feature("root", "vm", "gcc", "reference")
