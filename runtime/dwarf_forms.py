@@ -7,7 +7,6 @@ root entry, so while the root itself is read such values are looked up with the 
 
 from __future__ import annotations
 
-from struct import unpack_from
 from typing import Protocol
 
 from pytrace.record import record
@@ -22,6 +21,10 @@ _FIXED = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x0C: 1, 0x01: 8, 0x1E: 16}
 _REFERENCES = {0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8}
 _STRING_INDEX = {0x25: 1, 0x26: 2, 0x27: 3, 0x28: 4}
 _ADDRESS_INDEX = {0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4}
+_SUPPLEMENT_STRINGS = (0x1D, 0x1F21)
+"""strp_sup, GNU_strp_alt."""
+_OFFSETS = frozenset((0x0E, 0x1F, 0x17, 0x10, 0x1C, 0x24, 0x1F20, *_SUPPLEMENT_STRINGS))
+"""strp, line_strp, sec_offset, ref_addr; into a supplementary file ref_sup4, ref_sup8, GNU_ref_alt."""
 _BLOCK_LENGTHS = {0x0A: 1, 0x03: 2, 0x04: 4}
 
 
@@ -29,21 +32,29 @@ class Signature(int):
     """A reference to a type unit (ref_sig8), where others are offsets."""
 
 
-class UnitFacts(Protocol):
-    offset: int
-    offset_size: int
-    version: int
-    bases: dict[str, int]
-
-
 @record(frozen=False)
-class Strings:
-    """.debug_str, .debug_line_str, .debug_str_offsets and .debug_addr."""
+class Sections:
+    """What the forms of one file point into: .debug_str, .debug_line_str, .debug_str_offsets, .debug_addr; and its
+    .debug_abbrev.
+
+    `start`: where the entries of this file begin, for a reader may hold those of two: `supplement` is the file that
+    several programs share (DWARF 5, section 7.3.6; dwz)."""
 
     strings: bytes
     line_strings: bytes
     offsets: bytes
     addresses: bytes
+    abbreviations: bytes
+    start: int = 0
+    supplement: Sections | None = None
+
+
+class UnitFacts(Protocol):
+    offset: int
+    offset_size: int
+    version: int
+    bases: dict[str, int]
+    sections: Sections
 
 
 def uleb(data: bytes, at: int) -> tuple[int, int]:
@@ -78,8 +89,9 @@ def string(data: bytes, at: int) -> str:
     return data[at:end].decode("latin-1") if end >= 0 else ""
 
 
-def read(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings, constant: int = 0) -> tuple[Any, int]:
-    """(value, offset behind it).  References are offsets in .debug_info; expressions and blocks are bytes.
+def read(data: bytes, at: int, form: int, unit: UnitFacts, constant: int = 0) -> tuple[Any, int]:
+    """(value, offset behind it).  References are offsets in the reader's entries; expressions and blocks are bytes;
+    None for what is in a supplementary file that was not found.
 
     Raises ValueError for a form that the standard does not have.
     """
@@ -95,8 +107,8 @@ def read(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings, con
         return 1, at
     if form == IMPLICIT_CONST:
         return constant, at
-    if form in (0x0E, 0x1F, 0x17, 0x10, 0x1D, 0x1C, 0x1F20, 0x1F21):
-        return _by_offset(data, at, form, unit, strings)
+    if form in _OFFSETS:
+        return _by_offset(data, at, form, unit)
     if form == 0x08:
         text = string(data, at)
         return text, at + len(text) + 1
@@ -109,11 +121,11 @@ def read(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings, con
         return unit.offset + value, at
     if form in _STRING_INDEX or form in (0x1A, 0x1F02):  # strx, GNU_str_index
         index, at = uleb(data, at) if form in (0x1A, 0x1F02) else _index(data, at, _STRING_INDEX[form])
-        return _indexed_string(index, unit, strings), at
+        return _indexed_string(index, unit), at
     if form in _ADDRESS_INDEX or form in (0x1B, 0x1F01):  # addrx, GNU_addr_index
         index, at = uleb(data, at) if form in (0x1B, 0x1F01) else _index(data, at, _ADDRESS_INDEX[form])
         where = unit.bases["addr"] + 8 * index
-        return int.from_bytes(strings.addresses[where : where + 8], "little"), at
+        return int.from_bytes(unit.sections.addresses[where : where + 8], "little"), at
     if form in _BLOCK_LENGTHS:
         length, at = _index(data, at, _BLOCK_LENGTHS[form])
         return data[at : at + length], at + length
@@ -122,7 +134,7 @@ def read(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings, con
         return data[at : at + length], at + length
     if form == 0x16:  # indirect
         form, at = uleb(data, at)
-        return read(data, at, form, unit, strings)
+        return read(data, at, form, unit)
     raise ValueError(f"DWARF form {form:#x}")
 
 
@@ -130,22 +142,26 @@ def _index(data: bytes, at: int, size: int) -> tuple[int, int]:
     return int.from_bytes(data[at : at + size], "little"), at + size
 
 
-def _by_offset(data: bytes, at: int, form: int, unit: UnitFacts, strings: Strings) -> tuple[Any, int]:
-    """strp, line_strp, sec_offset, ref_addr; strp_sup, ref_sup4 and their GNU twins, which are in a file that is not
-    read: an offset as wide as the unit's format."""
-    size = 4 if form == 0x1C else unit.offset_size
-    value = int.from_bytes(data[at : at + size], "little")
+def _by_offset(data: bytes, at: int, form: int, unit: UnitFacts) -> tuple[Any, int]:
+    """An offset as wide as the unit's format: to a string, an entry, a place in another section."""
+    size = {0x1C: 4, 0x24: 8}.get(form, unit.offset_size)
+    value, at = _index(data, at, size)
+    own, other = unit.sections, unit.sections.supplement
     if form == 0x0E:
-        return string(strings.strings, value), at + size
+        return string(own.strings, value), at
     if form == 0x1F:
-        return string(strings.line_strings, value), at + size
-    return (value if form in (0x17, 0x10) else None), at + size
+        return string(own.line_strings, value), at
+    if form == 0x10:
+        return own.start + value, at
+    if form == 0x17:
+        return value, at
+    if other is None:
+        return None, at
+    return (string(other.strings, value) if form in _SUPPLEMENT_STRINGS else other.start + value), at
 
 
-def _indexed_string(index: int, unit: UnitFacts, strings: Strings) -> str:
-    at = unit.bases["str_offsets"] + unit.offset_size * index
-    if at + unit.offset_size > len(strings.offsets):
+def _indexed_string(index: int, unit: UnitFacts) -> str:
+    at, sections = unit.bases["str_offsets"] + unit.offset_size * index, unit.sections
+    if at + unit.offset_size > len(sections.offsets):
         return ""
-    if unit.offset_size == 4:
-        return string(strings.strings, unpack_from("<I", strings.offsets, at)[0])
-    return string(strings.strings, unpack_from("<Q", strings.offsets, at)[0])
+    return string(sections.strings, _index(sections.offsets, at, unit.offset_size)[0])

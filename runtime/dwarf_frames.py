@@ -83,7 +83,7 @@ class Frames:
         """Without .debug_aranges: by what the units say of themselves."""
         if self._ranges is None:
             self._ranges = []
-            for unit in self._reader.units:
+            for unit in self._reader.own_units:
                 root = self._reader.root(unit)
                 if root is not None and not unit.signature:
                     covered = ranges(self._reader, self._reader, unit, unit, root)
@@ -105,7 +105,7 @@ class Frames:
         if not isinstance(top.attributes.get(dw.AT_STMT_LIST), int):
             return _Unit(scopes, None, [])
         data = self._reader.section(".debug_line")
-        program = header(self._reader, skeleton, data, top.number(dw.AT_STMT_LIST), top.text(dw.AT_COMP_DIR))
+        program = header(skeleton, data, top.number(dw.AT_STMT_LIST), top.text(dw.AT_COMP_DIR))
         return _Unit(scopes, program, sorted(places(data, program), key=_in_order))
 
 

@@ -34,7 +34,7 @@ def _candidates(reader: Reader, name: str) -> list[Unit]:
         unit = reader.unit_at(symbol.address)
         if unit is not None:
             return [unit]
-    return reader.units
+    return reader.own_units
 
 
 def _find(reader: Reader, unit: Unit, parent: Entry, name: str) -> Entry | None:

@@ -24,7 +24,7 @@ Range = tuple[int, int]
 def places(reader: Reader, name: str) -> list[int]:
     """The address of each place where function `name` (plain, or as the linker has it) was inlined, in order."""
     found: set[int] = set()
-    for skeleton in reader.units:
+    for skeleton in reader.own_units:
         whole = reader.whole(skeleton)
         if whole is None or skeleton.signature:
             continue
@@ -102,7 +102,7 @@ def _range_list(reader: Reader, unit: Unit, at: int, base: int, entry: int) -> I
 
     def address(index: int) -> int:
         where = unit.bases["addr"] + 8 * index
-        return int.from_bytes(reader.strings.addresses[where : where + 8], "little")
+        return int.from_bytes(unit.sections.addresses[where : where + 8], "little")
 
     while at < len(data):
         kind = data[at]

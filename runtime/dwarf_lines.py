@@ -45,11 +45,11 @@ def addresses(reader: Reader, file: str, line: int, column: int) -> int | str:
     data = reader.section(".debug_line")
     best: int | None = None
     known_file = False
-    for unit in reader.units:
+    for unit in reader.own_units:
         root = reader.root(unit)
         if root is None or not isinstance(root.attributes.get(_STMT_LIST), int):
             continue
-        program = header(reader, unit, data, root.number(_STMT_LIST), root.text(_COMP_DIR))
+        program = header(unit, data, root.number(_STMT_LIST), root.text(_COMP_DIR))
         wanted = {n for n, name in enumerate(program.files) if _same_file(name, file)}
         if not wanted:
             continue
@@ -70,7 +70,7 @@ def _same_file(name: str, wanted: str) -> bool:
     return theirs[-len(ours) :] == ours if ours else False
 
 
-def header(reader: Reader, unit: Unit, data: bytes, start: int, folder: str) -> Program:
+def header(unit: Unit, data: bytes, start: int, folder: str) -> Program:
     length, at, size = int.from_bytes(data[start : start + 4], "little"), start + 4, 4
     if length == 0xFFFFFFFF:
         length, at, size = int.from_bytes(data[at : at + 8], "little"), at + 8, 8
@@ -85,7 +85,7 @@ def header(reader: Reader, unit: Unit, data: bytes, start: int, folder: str) -> 
     at += 4
     lengths = [0, *data[at : at + opcode_base - 1]]
     at += opcode_base - 1
-    files = _files5(reader, unit, data, at) if version >= 5 else _files4(data, at, folder)
+    files = _files5(unit, data, at) if version >= 5 else _files4(data, at, folder)
     base = line_base - 256 if line_base > 127 else line_base
     return Program(files, begin, end, minimum, bool(default_statement), base, line_range, lengths)
 
@@ -108,14 +108,14 @@ def _files4(data: bytes, at: int, folder: str) -> list[str]:
     return files
 
 
-def _files5(reader: Reader, unit: Unit, data: bytes, at: int) -> list[str]:
-    folders_rows, at = _table(reader, unit, data, at)
-    files_rows, at = _table(reader, unit, data, at)
+def _files5(unit: Unit, data: bytes, at: int) -> list[str]:
+    folders_rows, at = _table(unit, data, at)
+    files_rows, at = _table(unit, data, at)
     folders = [str(row.get(1, "")) for row in folders_rows]
     return [_join(folders, int(row.get(2, 0)), str(row.get(1, ""))) for row in files_rows]  # type: ignore[call-overload]
 
 
-def _table(reader: Reader, unit: Unit, data: bytes, at: int) -> tuple[list[dict[int, object]], int]:
+def _table(unit: Unit, data: bytes, at: int) -> tuple[list[dict[int, object]], int]:
     """A directory or file table of DWARF 5: what its rows hold, then the rows by content (1 path, 2 directory)."""
     count, at = data[at], at + 1
     description = []
@@ -128,7 +128,7 @@ def _table(reader: Reader, unit: Unit, data: bytes, at: int) -> tuple[list[dict[
     for _ in range(number):
         row: dict[int, object] = {}
         for code, form in description:
-            row[code], at = forms.read(data, at, form, unit, reader.strings)
+            row[code], at = forms.read(data, at, form, unit)
         rows.append(row)
     return rows, at
 

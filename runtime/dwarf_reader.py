@@ -42,6 +42,10 @@ ABBREVIATIONS, STRING_OFFSETS = 3, 6
 AGGREGATES = {TAG_STRUCT: "struct", TAG_CLASS: "struct", TAG_UNION: "union"}
 
 
+Abbreviations = dict[int, tuple[int, bool, list[tuple[int, int, int]]]]
+"""code -> (tag, has children, [(attribute, form, implicit constant)])."""
+
+
 @record(frozen=False)
 class Entry:
     """A debugging information entry; `attributes` by number, references as offsets in .debug_info."""
@@ -71,7 +75,9 @@ class Unit:
     first: int
     version: int
     offset_size: int
-    abbreviations: dict[int, tuple[int, bool, list[tuple[int, int, int]]]]
+    sections: forms.Sections
+    """Of the file that it is in."""
+    abbreviations: Abbreviations
     bases: dict[str, int] = field(default_factory=dict)
     """Where the unit's part of a section begins that is read by index."""
     signature: int = 0
@@ -92,12 +98,29 @@ class Reader:
         self.info = self.section(".debug_info")
         self._types_at = len(self.info)
         self.info += self.section(".debug_types")  # where DWARF 4 keeps its type units; offsets go on
-        self._abbreviation_tables: dict[int, dict[int, tuple[int, bool, list[tuple[int, int, int]]]]] = {}
+        self._abbreviation_tables: dict[tuple[int, int], Abbreviations] = {}
         self._splits: dict[str, Reader | None] = {}
         self.program = elf.path
         """The file that units refer to: the skeleton's for a split file."""
-        names = (".debug_str", ".debug_line_str", ".debug_str_offsets", ".debug_addr")
-        self.strings = forms.Strings(*map(self.section, names))
+        self.sections = forms.Sections(
+            self.section(".debug_str"),
+            self.section(".debug_line_str"),
+            self.section(".debug_str_offsets"),
+            self.section(".debug_addr"),
+            self.section(".debug_abbrev"),
+        )
+        self._add_supplement()
+
+    def _add_supplement(self) -> None:
+        """Let the entries of the file that several programs share follow ours, so that one number names an entry."""
+        from pytrace.runtime.dwarf_supplement import supplement
+
+        shared = supplement(self.elf)
+        if shared is not None:
+            other = Reader(shared)
+            other.sections.start = len(self.info)
+            self.sections.supplement = other.sections
+            self.info += other.info
 
     def section(self, name: str) -> bytes:
         if self.suffix:  # an object file: each of its type units is a section of its own
@@ -109,13 +132,18 @@ class Reader:
     # units ------------------------------------------------------------------
     @cached_property
     def units(self) -> list[Unit]:
-        """Every unit of .debug_info, headers only."""
+        """Every unit of .debug_info, headers only; those of a supplementary file come last."""
         found, at = [], 0
         while at + 11 <= len(self.info):
             unit = self._unit(at)
             found.append(unit)
             at = unit.end
         return found
+
+    @property
+    def own_units(self) -> list[Unit]:
+        """Those that may have code: not what a supplementary file holds."""
+        return [unit for unit in self.units if unit.sections is self.sections]
 
     def _unit(self, start: int) -> Unit:
         length, at, size = unpack_from("<I", self.info, start)[0], start + 4, 4
@@ -130,7 +158,9 @@ class Reader:
             at += 2
         table = int.from_bytes(self.info[at : at + size], "little")
         at += size + (0 if version >= 5 else 1)
-        if start >= self._types_at:
+        supplement = self.sections.supplement
+        sections = supplement if supplement is not None and start >= supplement.start else self.sections
+        if start >= self._types_at and sections is self.sections:
             kind = 2
         signature, type_at, split_id = 0, 0, 0
         if kind in (4, 5):  # a skeleton, and what belongs to it
@@ -140,7 +170,8 @@ class Reader:
             type_at = start + int.from_bytes(self.info[at + 8 : at + 8 + size], "little")
         at += {4: 8, 5: 8, 2: 8 + size, 6: 8 + size}.get(kind, 0)  # skeleton and type units have more in their header
         package = self.packages.get(start, {})
-        unit = Unit(start, end, at, version, size, self._abbreviations(table + package.get(ABBREVIATIONS, 0)))
+        abbreviations = self._abbreviations(sections, table + package.get(ABBREVIATIONS, 0))
+        unit = Unit(start, end, at, version, size, sections, abbreviations)
         header = 2 * size if version >= 5 else 0
         lists = 8 + size if version >= 5 else 0
         unit.bases = {"str_offsets": header + package.get(STRING_OFFSETS, 0), "addr": header, "rnglists": lists}
@@ -153,13 +184,13 @@ class Reader:
             unit.bases["rnglists"] = root.number(AT_RNGLISTS_BASE, unit.bases["rnglists"])
         return unit
 
-    def _abbreviations(self, start: int) -> dict[int, tuple[int, bool, list[tuple[int, int, int]]]]:
-        """code -> (tag, has children, [(attribute, form, implicit constant)])."""
-        known = self._abbreviation_tables.get(start)
+    def _abbreviations(self, sections: forms.Sections, start: int) -> Abbreviations:
+        """The table at an offset of a file's .debug_abbrev."""
+        known = self._abbreviation_tables.get((sections.start, start))
         if known is not None:
             return known
-        data, at = self._abbreviation_section, start
-        table: dict[int, tuple[int, bool, list[tuple[int, int, int]]]] = {}
+        data, at = sections.abbreviations, start
+        table: Abbreviations = {}
         while True:
             code, at = forms.uleb(data, at)
             if not code:
@@ -178,12 +209,8 @@ class Reader:
                     break
                 rows.append((attribute, form, constant))
             table[code] = (tag, children, rows)
-        self._abbreviation_tables[start] = table
+        self._abbreviation_tables[sections.start, start] = table
         return table
-
-    @cached_property
-    def _abbreviation_section(self) -> bytes:
-        return self.section(".debug_abbrev")
 
     def entry(self, unit: Unit, at: int) -> Entry | None:
         """The entry at `at`, None for the null entry that ends a list of siblings."""
@@ -194,7 +221,7 @@ class Reader:
         tag, children, rows = unit.abbreviations[code]
         attributes: dict[int, Any] = {}
         for attribute, form, constant in rows:
-            value, at = forms.read(self.info, at, form, unit, self.strings, constant)
+            value, at = forms.read(self.info, at, form, unit, constant)
             attributes[attribute] = value
         return Entry(start, tag, attributes, children, at)
 
@@ -296,7 +323,8 @@ class Reader:
     def may_name(self, name: str) -> bool:
         """Whether a name is written anywhere in the debug information, without decoding it."""
         text = name.encode("latin-1") + b"\0"
-        return text in self.strings.strings or text in self.info
+        shared = self.sections.supplement
+        return text in self.sections.strings or text in self.info or bool(shared and text in shared.strings)
 
     @cached_property
     def types(self) -> Types:
@@ -319,7 +347,7 @@ class Reader:
         part = found.part(unit) if found is not None else None
         if found is None or part is None:
             return self, unit, root
-        found.program, found.strings.addresses = self.elf.path, self.strings.addresses
+        found.program, found.sections.addresses = self.elf.path, self.sections.addresses
         return found, part, found.root(part) or root
 
     def part(self, skeleton: Unit) -> Unit | None:

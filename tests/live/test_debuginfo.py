@@ -50,6 +50,7 @@ _LINK = "objcopy --only-keep-debug prog {0} && strip prog && objcopy --add-gnu-d
 _BUILD_ID = """\
 id=$(readelf -n prog | sed -n 's/.*Build ID: //p'); at=tree/.build-id/$(echo $id | cut -c1-2); mkdir -p $at
 objcopy --only-keep-debug prog $at/$(echo $id | cut -c3-).debug && strip prog"""
+_SHARED = "cp prog other && dwz {} -m common.debug prog other"
 VARIANTS = {
     "DWARF 5": "g++ -gdwarf-5 shapes.cpp -o prog",
     "DWARF 4": "g++ -gdwarf-4 shapes.cpp -o prog",
@@ -68,6 +69,9 @@ VARIANTS = {
     "in a linked file": f"g++ -g shapes.cpp -o prog && {_LINK.format('prog.debug')}",
     "in a linked file of .debug": f"g++ -g shapes.cpp -o prog && mkdir .debug && {_LINK.format('.debug/prog.debug')}",
     "by build id": f"g++ -g -Wl,--build-id shapes.cpp -o prog && {_BUILD_ID}",
+    "shared with others": f"g++ -gdwarf-4 -Wl,--build-id shapes.cpp -o prog && {_SHARED.format('')}",
+    "shared with others, DWARF 5": f"g++ -gdwarf-5 shapes.cpp -o prog && {_SHARED.format('--dwarf-5')}",
+    "shared, in a linked file": f"g++ -g shapes.cpp -o prog && {_SHARED.format('')} && {_LINK.format('prog.debug')}",
     "clang, DWARF 5": "clang++ -gdwarf-5 shapes.cpp -o prog",
     "clang, DWARF 4": "clang++ -gdwarf-4 shapes.cpp -o prog",
     "clang, split": "clang++ -gdwarf-5 -gsplit-dwarf shapes.cpp -o prog",
