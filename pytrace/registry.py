@@ -142,6 +142,8 @@ class VariableDef(Def):
     reserved: bool = False
     """Cannot be a macro parameter, a type in a cast, or redefined (spec 01 §2.3)."""
     unstable: str = ""
+    by_place: bool = False
+    """Even of one function, it is elsewhere at each place where that was inlined."""
     allowed_in_loops: bool = True
     """False for what needs the probe's context: refused inside `for` bodies."""
     needs: tuple[str, ...] = ()
@@ -221,6 +223,8 @@ class AttachPoint:
     """How many functions or events this one attaches to (multi links), for `Attached N probes`."""
     inlined: bool = False
     """Whether it is code that was inlined, or has such among its places: nothing is where a call would put it."""
+    where: Callable[[], str] | None = field(default=None, compare=False)
+    """How messages name its place in the program: `in first (inlined.c:18)`."""
     session: str = ""
     """What a probe and its return probe have in common when they may become one program (`ProbeDef.session`)."""
 
@@ -272,6 +276,8 @@ class AttachSite:
     positional: tuple[str, ...]
     wants_separate: bool
     """The body uses `probe` or differs by attach point: no multi links."""
+    wants_places: bool
+    """The body uses what is elsewhere at each place of a function that was inlined (VariableDef.by_place)."""
     error: Reporter
     warning: Reporter
     skip_invalid: bool = False

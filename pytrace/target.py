@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from pytrace.bpfobject import BpfObject
+    from pytrace.location import Location
     from pytrace.types import Enum, Field, Type
 else:
     Protocol = object  # the class below is for mypy; importing `typing` costs a start 5 ms
@@ -25,14 +26,14 @@ else:
 @record
 class Function:
     """A function: `params` are (name, type); `module` "vmlinux", a module's name, or the program's path; `places` says
-    where the parameters are on entry, as `types.Field.place` (of functions in user space)."""
+    where the parameters are (of functions in user space)."""
 
     name: str
     module: str
     params: tuple[tuple[str, Type], ...]
     result: Type
     declarations: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
+    places: tuple[Location, ...] = ()
 
 
 @record
@@ -200,14 +201,18 @@ class Target(Protocol):
     def has_dwarf(self, path: str) -> bool:
         """Whether there is debug information for a program, looking at its sections only."""
 
-    def dwarf_function(self, path: str, name: str) -> Function | None:
-        """Parameters and types from debug information, None without it."""
+    def dwarf_function(self, path: str, name: str, address: int | None = None) -> Function | None:
+        """Parameters and types from debug information, None without it.  `places` are those on entry, or at an address
+        in the function; the address of one of `inlined_places` means what was inlined there."""
 
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         """`int x` for each parameter of a function; None without debug information."""
 
     def inlined_places(self, path: str, name: str) -> list[int]:
         """The addresses at which code of a function begins that was inlined into others."""
+
+    def where_inlined(self, path: str, name: str, address: int) -> str:
+        """What one of those places is in, for messages: `in first (inlined.c:18)`."""
 
     def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
         """The address of a source line; a text that says why there is none; None without debug information."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar
 
+    from pytrace.location import Location
+
 
 class Space:
     """Address spaces of pointers and integers (spec 02 §7)."""
@@ -228,8 +230,7 @@ class Field:
 
     `data_loc`: a tracepoint `__data_loc` field (a uint32 of offset|length<<16), read as the string it points to.
     `tag`: BTF type tag of a pointer (`percpu`, `user`, `rcu` …), empty if none.
-    `place`: where a parameter of a user function is: the register of each eight bytes (`di`, `di,si`; `xmm` cannot be
-    read), memory (`16(sp)`), or memory that one of them points to (`*di`, `*16(sp)`).
+    `place`: where a parameter of a user function is.
     """
 
     name: str
@@ -240,7 +241,7 @@ class Field:
     space: str = ""
     tag: str = ""
     declaration: str = ""
-    place: str = ""
+    place: Location | None = None
 
 
 @record

@@ -11,12 +11,15 @@ from pytrace.runtime import elf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pytrace.location import Formula
     from pytrace.runtime.dwarf_frames import Frames
+    from pytrace.runtime.dwarf_inlines import Instance
     from pytrace.runtime.dwarf_reader import Reader
     from pytrace.target import Function
     from pytrace.types import Type
 
 _readers: dict[str, Reader | None] = {}
+_instances: dict[tuple[str, str], list[Instance]] = {}
 
 
 def _reader(path: str, folders: str) -> Reader | None:
@@ -55,14 +58,33 @@ def available(path: str, folders: str = "") -> bool:
     return _readers[path] is not None if path in _readers else _file(path, folders) is not None
 
 
-def function(path: str, name: str, folders: str = "") -> Function | None:
-    """Parameters and result of a function; None without debug information for it."""
+def function(path: str, name: str, folders: str = "", address: int | None = None) -> Function | None:
+    """Parameters and result of a function, or of what was inlined at an address; None where it is not described."""
     reader = _reader(path, folders)
     if reader is None:
         return None
-    from pytrace.runtime.dwarf_functions import function as described
+    from pytrace.runtime import dwarf_functions
 
-    return described(reader, name)
+    def frame(at: int) -> Formula | None:
+        return _frame_address(path, at)
+
+    for instance in _inlined(path, name, folders) if address is not None else ():
+        if instance.address == address:
+            return dwarf_functions.inlined(reader, instance, name, frame)
+    return dwarf_functions.function(reader, name, address, frame)
+
+
+def _frame_address(path: str, address: int) -> Formula | None:
+    """The canonical frame address in the code at an address; None where no register and offset give it."""
+    from pytrace.location import plus, register
+    from pytrace.runtime import eh_frame
+    from pytrace.runtime.dwarf_locations import REGISTERS
+
+    try:
+        cfa = eh_frame.frame_address(elf.ElfFile(path), address)
+    except (eh_frame.UnwindError, elf.ElfError, OSError):
+        return None
+    return plus(register(REGISTERS[cfa[0]]), cfa[1]) if isinstance(cfa, tuple) and cfa[0] < len(REGISTERS) else None
 
 
 def type_named(path: str, name: str, tag: str, folders: str = "") -> Type | None:
@@ -111,9 +133,24 @@ def frames(path: str, folders: str = "") -> Frames | None:
 
 def inlined(path: str, name: str, folders: str = "") -> list[int]:
     """Where code of function `name` begins that was inlined into others: an address for each place, in order."""
+    return [instance.address for instance in _inlined(path, name, folders)]
+
+
+def where_inlined(path: str, name: str, address: int, folders: str = "") -> str:
+    """What an inlined place is in, for messages: `in first (inlined.c:18)`."""
+    reader = _reader(path, folders)
+    from pytrace.runtime.dwarf_functions import where_inlined as shown
+
+    found = (i for i in _inlined(path, name, folders) if i.address == address)
+    return next((shown(reader, i) for i in found if reader is not None), "")
+
+
+def _inlined(path: str, name: str, folders: str) -> list[Instance]:
     reader = _reader(path, folders)
     if reader is None:
         return []
-    from pytrace.runtime.dwarf_inlines import places
+    if (path, name) not in _instances:
+        from pytrace.runtime.dwarf_inlines import instances
 
-    return places(reader, name)
+        _instances[path, name] = instances(reader, name)
+    return _instances[path, name]

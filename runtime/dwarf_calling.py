@@ -1,21 +1,24 @@
 """Where the parameters of a function are when it is entered: the System V calling convention of x86_64, section 3.2.3.
 
 Place in the pipeline: under `runtime.dwarf_reader`.  In: the types of the parameters and of the result.  Out: a place
-for each, in the words of `types.Field.place`.  What a newcomer would get wrong: parameter number N need not be in
+for each.  What a newcomer would get wrong: parameter number N need not be in
 register number N.  A struct of 16 bytes takes two of them, a number with a fraction none, a big struct lies on the
 stack, and a result that does not fit in registers makes the first of them the address where it is to go.
 """
 
 from __future__ import annotations
 
+from pytrace.location import READ, Location, Piece, plus, register
 from pytrace.runtime import dwarf_reader as dw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytrace.location import Formula
     from pytrace.runtime.dwarf_reader import Entry, Reader, Unit
 
+IN_VECTOR = "it is in a vector register, which a probe does not get"
 _INTEGER_REGISTERS = ("di", "si", "dx", "cx", "r8", "r9")
 _VECTOR_REGISTERS = 8
 _RETURN_ADDRESS = 8
@@ -31,35 +34,41 @@ _CONTAINING_TYPE, _ARTIFICIAL, _DEFAULTED = 0x1D, 0x34, 0x8B  # DW_AT_*
 _X87 = ("long double", "_Float64x")
 
 
-def places(reader: Reader, parameters: Iterable[int | None], result: int | None) -> list[str]:
-    """A place for each of the parameters, whose types are at these offsets."""
+def places(reader: Reader, parameters: Iterable[int | None], result: int | None) -> list[Location]:
+    """Where each of the parameters is, whose types are at these offsets."""
     returned = _classes(reader, result) if result is not None else []
     integers, vectors, stack = int(returned[:1] in ([_MEMORY], [_REFERENCE])), 0, _RETURN_ADDRESS
     found = []
     for offset in parameters:
-        classes = _classes(reader, offset)
+        classes, size = _classes(reader, offset), reader.types.size(offset)
         if classes == [_REFERENCE] and integers < len(_INTEGER_REGISTERS):
-            found.append(f"*{_INTEGER_REGISTERS[integers]}")
+            found.append(_in_memory(size, register(_INTEGER_REGISTERS[integers])))
             integers += 1
             continue
         wanted, others = classes.count(_INTEGER), classes.count(_VECTOR)
         fits = integers + wanted <= len(_INTEGER_REGISTERS) and vectors + others <= _VECTOR_REGISTERS
         if classes[:1] in ([_MEMORY], [_REFERENCE]) or not fits:
-            size, align = (8, 8) if classes == [_REFERENCE] else _extent(reader, offset)
+            taken, align = (8, 8) if classes == [_REFERENCE] else _extent(reader, offset)
             stack = (stack - _RETURN_ADDRESS + align - 1) // align * align + _RETURN_ADDRESS
-            found.append(f"{'*' * (classes == [_REFERENCE])}{stack}(sp)")
-            stack += (size + 7) // 8 * 8
+            address = plus(register("sp"), stack)
+            found.append(_in_memory(size, (READ, 8, address) if classes == [_REFERENCE] else address))
+            stack += (taken + 7) // 8 * 8
             continue
-        words = []
-        for kind in classes:
+        pieces = []
+        for n, kind in enumerate(classes):
+            each = min(8, size - 8 * n)
             if kind == _INTEGER:
-                words.append(_INTEGER_REGISTERS[integers])
+                pieces.append(Piece(each, register(_INTEGER_REGISTERS[integers])))
                 integers += 1
             else:
-                words.append("xmm")
+                pieces.append(Piece(each, None, problem=IN_VECTOR))
                 vectors += kind == _VECTOR
-        found.append(",".join(words))
+        found.append(Location(tuple(pieces)))
     return found
+
+
+def _in_memory(size: int, address: Formula) -> Location:
+    return Location((Piece(size, address, in_memory=True),))
 
 
 def _resolved(reader: Reader, offset: int | None) -> tuple[Unit, Entry] | None:

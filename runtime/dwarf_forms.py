@@ -124,8 +124,7 @@ def read(data: bytes, at: int, form: int, unit: UnitFacts, constant: int = 0) ->
         return _indexed_string(index, unit), at
     if form in _ADDRESS_INDEX or form in (0x1B, 0x1F01):  # addrx, GNU_addr_index
         index, at = uleb(data, at) if form in (0x1B, 0x1F01) else _index(data, at, _ADDRESS_INDEX[form])
-        where = unit.bases["addr"] + 8 * index
-        return int.from_bytes(unit.sections.addresses[where : where + 8], "little"), at
+        return indexed_address(index, unit), at
     if form in _BLOCK_LENGTHS:
         length, at = _index(data, at, _BLOCK_LENGTHS[form])
         return data[at : at + length], at + length
@@ -158,6 +157,12 @@ def _by_offset(data: bytes, at: int, form: int, unit: UnitFacts) -> tuple[Any, i
     if other is None:
         return None, at
     return (string(other.strings, value) if form in _SUPPLEMENT_STRINGS else other.start + value), at
+
+
+def indexed_address(index: int, unit: UnitFacts) -> int:
+    """Number `index` of the unit's addresses."""
+    at = unit.bases["addr"] + 8 * index
+    return int.from_bytes(unit.sections.addresses[at : at + 8], "little")
 
 
 def _indexed_string(index: int, unit: UnitFacts) -> str:

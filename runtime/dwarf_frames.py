@@ -12,8 +12,9 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from pytrace.runtime import dwarf_reader as dw
-from pytrace.runtime.dwarf_inlines import below, ranges
+from pytrace.runtime.dwarf_inlines import below
 from pytrace.runtime.dwarf_lines import header, places
+from pytrace.runtime.dwarf_lists import ranges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Frames:
             return _Unit([], None, [])
         owner, unit, root = whole
         scopes = []
-        for entry in below(owner, unit, root):
+        for entry, _ in below(owner, unit, root):
             if entry.tag in (dw.TAG_SUBPROGRAM, dw.TAG_INLINED):
                 covered = ranges(owner, self._reader, unit, skeleton, entry)
                 called = (entry.number(dw.AT_CALL_FILE), entry.number(dw.AT_CALL_LINE))

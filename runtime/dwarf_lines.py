@@ -15,9 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytrace.runtime.dwarf_reader import Reader, Unit
+    from pytrace.runtime.dwarf_reader import Entry, Reader, Unit
 
-_STMT_LIST, _COMP_DIR, _NAME = 0x10, 0x1B, 0x03
+_STMT_LIST, _COMP_DIR, _CALL_FILE, _CALL_LINE = 0x10, 0x1B, 0x58, 0x59
 
 
 class Row(NamedTuple):
@@ -42,14 +42,13 @@ class Program(NamedTuple):
 
 def addresses(reader: Reader, file: str, line: int, column: int) -> int | str:
     """The lowest address of a statement at that place; or a text that says why there is none."""
-    data = reader.section(".debug_line")
     best: int | None = None
     known_file = False
     for unit in reader.own_units:
-        root = reader.root(unit)
-        if root is None or not isinstance(root.attributes.get(_STMT_LIST), int):
+        found = _program(reader, unit)
+        if found is None:
             continue
-        program = header(unit, data, root.number(_STMT_LIST), root.text(_COMP_DIR))
+        data, program = found
         wanted = {n for n, name in enumerate(program.files) if _same_file(name, file)}
         if not wanted:
             continue
@@ -62,6 +61,33 @@ def addresses(reader: Reader, file: str, line: int, column: int) -> int | str:
     if not known_file:
         return f"DWARF error: No compilation unit matches {file}"
     return f"DWARF error: Unable to map '{file}:{line}{f':{column}' if column else ''}' to address"
+
+
+def prologue_end(reader: Reader, unit: Unit, start: int) -> int:
+    """Where a function that begins at `start` has stored its parameters: at its second line, as debuggers have it."""
+    found = _program(reader, unit)
+    if found is None:
+        return start
+    data, program = found
+    return min((row.address for row in _rows(data, program) if row.address > start), default=start)
+
+
+def file_of_call(reader: Reader, unit: Unit, entry: Entry) -> tuple[str, int]:
+    """(file without its folder, line) of the call that was replaced by inlined code; "" where that is not known."""
+    found = _program(reader, unit)
+    number = entry.number(_CALL_FILE)
+    if found is None or number >= len(found[1].files):
+        return "", 0
+    return found[1].files[number].rpartition("/")[2], entry.number(_CALL_LINE)
+
+
+def _program(reader: Reader, unit: Unit) -> tuple[bytes, Program] | None:
+    """The line table of a unit, with the section that it is in."""
+    root = reader.root(unit)
+    if root is None or not isinstance(root.attributes.get(_STMT_LIST), int):
+        return None
+    data = reader.section(".debug_line")
+    return data, header(unit, data, root.number(_STMT_LIST), root.text(_COMP_DIR))
 
 
 def _same_file(name: str, wanted: str) -> bool:

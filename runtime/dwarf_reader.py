@@ -34,10 +34,11 @@ AT_ENCODING, AT_EXTERNAL, AT_SPECIFICATION, AT_TYPE, AT_RANGES, AT_DATA_BIT_OFFS
 AT_LINKAGE_NAME, AT_DWO_NAME, AT_GNU_DWO_NAME, AT_GNU_DWO_ID, AT_SIGNATURE = 0x6E, 0x76, 0x2130, 0x2131, 0x69
 AT_ENTRY_PC, AT_HIGH_PC, AT_CALL_FILE, AT_CALL_LINE, AT_STR_OFFSETS_BASE = 0x52, 0x12, 0x58, 0x59, 0x72
 AT_ADDR_BASE, AT_GNU_ADDR_BASE, AT_RNGLISTS_BASE, AT_GNU_RANGES_BASE, AT_STMT_LIST = 0x73, 0x2133, 0x74, 0x2132, 0x10
+AT_LOCATION, AT_CONST_VALUE, AT_FRAME_BASE, AT_LOCLISTS_BASE, AT_CALLING_CONVENTION = 2, 0x1C, 0x40, 0x8C, 0x36
 # fmt: on
 QUALIFIERS = {TAG_CONST: "const", TAG_VOLATILE: "volatile", TAG_RESTRICT: "restrict", TAG_ATOMIC: "_Atomic"}
 POINTERS = {TAG_POINTER: "*", TAG_REFERENCE: "&", TAG_RVALUE_REFERENCE: "&&"}
-ABBREVIATIONS, STRING_OFFSETS = 3, 6
+ABBREVIATIONS, LOCATION_LISTS, STRING_OFFSETS, RANGE_LISTS = 3, 5, 6, 8
 """DW_SECT_* of a package's index."""
 AGGREGATES = {TAG_STRUCT: "struct", TAG_CLASS: "struct", TAG_UNION: "union"}
 
@@ -174,13 +175,19 @@ class Reader:
         unit = Unit(start, end, at, version, size, sections, abbreviations)
         header = 2 * size if version >= 5 else 0
         lists = 8 + size if version >= 5 else 0
-        unit.bases = {"str_offsets": header + package.get(STRING_OFFSETS, 0), "addr": header, "rnglists": lists}
+        unit.bases = {
+            "str_offsets": header + package.get(STRING_OFFSETS, 0),
+            "addr": header,
+            "loclists": lists + package.get(LOCATION_LISTS, 0),
+            "rnglists": lists + (package.get(RANGE_LISTS, 0) if version >= 5 else 0),
+        }
         unit.signature, unit.type_at, unit.split_id = signature, type_at, split_id
         root = self.entry(unit, at)
         if root is not None:
             unit.split_id = root.number(AT_GNU_DWO_ID, split_id)
             unit.bases["str_offsets"] = root.number(AT_STR_OFFSETS_BASE, unit.bases["str_offsets"])
             unit.bases["addr"] = root.number(AT_ADDR_BASE, root.number(AT_GNU_ADDR_BASE, unit.bases["addr"]))
+            unit.bases["loclists"] = root.number(AT_LOCLISTS_BASE, unit.bases["loclists"])
             unit.bases["rnglists"] = root.number(AT_RNGLISTS_BASE, unit.bases["rnglists"])
         return unit
 

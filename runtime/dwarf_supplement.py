@@ -22,8 +22,7 @@ _ROOT = "/usr/lib/debug"
 
 
 def supplement(elf: ElfFile) -> ElfFile | None:
-    """The supplementary file of `elf`; None if it has none, or it cannot be found, or is another than it was made for.
-    """
+    """The supplementary file of `elf`; None if it has none, or it cannot be found, or is another one."""
     link = _link(elf)
     if link is None:
         return None

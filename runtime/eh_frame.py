@@ -99,6 +99,16 @@ def functions(elf: ElfFile) -> Iterator[Function]:
         raise UnwindError(f"damaged .eh_frame: {problem}") from None
 
 
+def frame_address(elf: ElfFile, address: int) -> Cfa | None:
+    """How the canonical frame address is found in front of the instruction at `address`; None where nothing says it.
+    Raises UnwindError."""
+    for function in functions(elf):
+        if function.start <= address < function.end:
+            rows = run(function.cie, function.code)
+            return next((cfa for at, cfa, _ in reversed(rows) if at <= address - function.start), None)
+    return None
+
+
 def _cie(data: bytes, at: int) -> Cie:
     """The CIE that begins at `at`."""
     cie = Cie()

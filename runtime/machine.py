@@ -474,10 +474,10 @@ class Machine:
 
         return dwarf.available(path, self._debuginfo)
 
-    def dwarf_function(self, path: str, name: str) -> Function | None:
+    def dwarf_function(self, path: str, name: str, address: int | None = None) -> Function | None:
         from pytrace.runtime import dwarf
 
-        return dwarf.function(path, name, self._debuginfo)
+        return dwarf.function(path, name, self._debuginfo, address)
 
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         """`int x` for each parameter; None without debug information."""
@@ -490,6 +490,12 @@ class Machine:
         from pytrace.runtime import dwarf
 
         return dwarf.inlined(path, name, self._debuginfo)
+
+    def where_inlined(self, path: str, name: str, address: int) -> str:
+        """What one of those places is in, for messages: `in first (inlined.c:18)`."""
+        from pytrace.runtime import dwarf
+
+        return dwarf.where_inlined(path, name, address, self._debuginfo)
 
     def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
         """The address of a source line; a text that says why there is none; None without debug information."""

@@ -129,12 +129,14 @@ def expand_probes(
     diagnostics: Diagnostics,
     *,
     wants_separate: Callable[[ast.Probe], bool] = lambda probe: False,
+    wants_places: Callable[[ast.Probe], bool] = lambda probe: False,
 ) -> list[ExpandedProbe]:
     """The probes that have attach points, with them.  Empty when errors were reported.
 
-    `wants_separate(probe)`: its body uses what differs from one attach point to the next, so that no multi link can do.
+    `wants_separate(probe)`: its body uses what differs from one attach point to the next, so that no multi link can do;
+    `wants_places(probe)`: that holds where a function was inlined several times.
     """
-    reading = Reading(registry, options, diagnostics, wants_separate)
+    reading = Reading(registry, options, diagnostics, wants_separate, wants_places)
     read = [reading.read(probe) for probe in probes]
     if _error_count(diagnostics):
         return []
@@ -166,11 +168,13 @@ class Reading:
         options: AttachOptions,
         diagnostics: Diagnostics,
         wants_separate: Callable[[ast.Probe], bool],
+        wants_places: Callable[[ast.Probe], bool],
     ) -> None:
         self.registry = registry
         self.options = options
         self.diagnostics = diagnostics
         self.wants_separate = wants_separate
+        self.wants_places = wants_places
         self.missing = str(options.config.get("missing_probes", "error"))
         self._shared: dict[str, Any] = {}
         self._programs = 0
@@ -182,7 +186,7 @@ class Reading:
         span = points[0].span.to(points[-1].span) if points else probe.span
         found = ProbePatterns(probe, span)
         siblings: dict[str, Any] = {}
-        separate = self.wants_separate(probe)
+        separate = self.wants_separate(probe), self.wants_places(probe)
         named = 0
         later: list[tuple[Span, list[str]]] = []
         for point in points:
@@ -243,7 +247,9 @@ class Reading:
         rows = [r for r in self.registry.probes.values() if r.listable and r.user_space == user and matches(r.name)]
         return sorted(rows, key=lambda r: r.name)
 
-    def _site(self, span: Span, separate: bool, siblings: dict[str, Any], skip_invalid: bool = False) -> AttachSite:
+    def _site(
+        self, span: Span, separate: tuple[bool, bool], siblings: dict[str, Any], skip_invalid: bool = False
+    ) -> AttachSite:
         options = self.options
         return AttachSite(
             target=options.target,
@@ -253,7 +259,8 @@ class Reading:
             has_child=options.has_child,
             unsafe=options.unsafe,
             positional=options.positional,
-            wants_separate=separate,
+            wants_separate=separate[0],
+            wants_places=separate[1],
             error=partial(_report, self.diagnostics.error, span),
             warning=partial(_report, self.diagnostics.warning, span),
             skip_invalid=skip_invalid,

@@ -365,6 +365,16 @@ class Folder:
         return node
 
 
+def by_place(registry: Registry) -> Callable[[ast.Probe], bool]:
+    """A test whether a probe's body uses a value that is elsewhere at each place of an inlined function."""
+
+    def wants(probe: ast.Probe) -> bool:
+        names = (node.name for node in descendants(probe) if isinstance(node, ast.Identifier))
+        return any(row.by_place for row in map(registry.variable, names) if row is not None)
+
+    return wants
+
+
 def separate_probes(registry: Registry, context: FoldContext) -> Callable[[ast.Probe], bool]:
     """A test whether a probe's body folds differently for each attach point (it says `probe`)."""
     trial = replace(context, diagnostics=Diagnostics())

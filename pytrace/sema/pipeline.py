@@ -11,10 +11,11 @@ from pytrace.diagnostics import ScriptError
 from pytrace.grammar import ast
 from pytrace.grammar.depth import room
 from pytrace.sema import attach, config, flow, instances, macros, typed, unstable
+from pytrace.sema.availability import check_arguments
 from pytrace.sema.callcheck import CallCheck
 from pytrace.sema.cdefs import CDefinitions
 from pytrace.sema.externs import Externs
-from pytrace.sema.fold import FoldContext, Folder, separate_probes
+from pytrace.sema.fold import FoldContext, Folder, by_place, separate_probes
 from pytrace.sema.imports import with_imports
 from pytrace.sema.infer import Inference, declare_maps, declare_subprograms
 from pytrace.sema.mapuse import MapUse
@@ -115,7 +116,12 @@ class Analysis:
         )
         separate = separate_probes(self.registry, self._fold_context(None))
         expanded = attach.expand_probes(
-            found, self.registry, attach_options, self.diagnostics, wants_separate=separate
+            found,
+            self.registry,
+            attach_options,
+            self.diagnostics,
+            wants_separate=separate,
+            wants_places=by_place(self.registry),
         )
         attach.check_probe_limit((p for e in expanded for p in e.attach_points), self.config, self.diagnostics)
         units = instances.subprograms(script)
@@ -190,6 +196,7 @@ class Analysis:
                 break
             use = self._checked(units)
         found = inference.finish(units)
+        check_arguments(found, self.diagnostics)
         inference.report_unused()
         inference.report.flush(self.diagnostics)
         report_recursion(inference.subprograms.values(), self.diagnostics)

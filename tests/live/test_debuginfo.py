@@ -1,7 +1,8 @@
 """Parameters and types of a program, in every form in which compilers and packagers leave debug information.
 
-One C++ program is built in many ways; each must give the same values.  What a newcomer would get wrong: split files and
-separate files are found relative to where the program was built, so each variant has a folder of its own.
+A C++ program is built in many ways, and a C program whose functions are inlined; each must give the same values.
+What a newcomer would get wrong: split files and separate files are found relative to where the program was built, so
+each variant has a folder of its own.
 """
 
 from __future__ import annotations
@@ -80,16 +81,57 @@ VARIANTS = {
 }
 
 
+INLINES = SOURCE.parent / "inlines.c"
+INLINED_SCRIPT = """\
+u:{p}:one { printf("one %d %d %d %d %d %d\\n", args.a, args.b, args.q->y, args.v.x, args.c, args.us); }
+u:{p}:two { printf("two %d\\n", args.n); }
+u:{p}:called { printf("called %d %d %d\\n", args.a, args.b, args.c); }
+"""
+INLINED_VALUES = """\
+one 21 34 2 21 -3 65000
+one 8 2 5 4 9 9
+two 9
+called 11 12 13
+"""
+INLINED = {
+    "not optimised": "gcc -g -O0 inlines.c -o prog",
+    "a little": "gcc -g -O1 inlines.c -o prog",
+    "optimised, DWARF 5": "gcc -gdwarf-5 -O2 inlines.c -o prog",
+    "optimised, DWARF 4": "gcc -gdwarf-4 -O2 inlines.c -o prog",
+    "much, fixed addresses": "gcc -g -O3 -no-pie inlines.c -o prog",
+    "split, DWARF 5": "gcc -gdwarf-5 -gsplit-dwarf -O2 inlines.c -o prog",
+    "split, DWARF 4": "gcc -gdwarf-4 -gsplit-dwarf -O2 inlines.c -o prog",
+    "split, in a package": "gcc -gdwarf-4 -gsplit-dwarf -O2 inlines.c -o prog && dwp -e prog -o prog.dwp && rm *.dwo",
+    "in a linked file": f"gcc -g -O2 inlines.c -o prog && {_LINK.format('prog.debug')}",
+    "shared with others": f"gcc -g -O2 inlines.c -o prog && {_SHARED.format('')}",
+    "clang, not optimised": "clang -g -O0 inlines.c -o prog",
+    "clang, DWARF 5": "clang -gdwarf-5 -O2 inlines.c -o prog",
+    "clang, DWARF 4": "clang -gdwarf-4 -O2 inlines.c -o prog",
+    "clang, split in a package": "clang -g -gsplit-dwarf -O2 inlines.c -o prog; llvm-dwp -e prog -o prog.dwp; rm *.dwo",
+}
+
+
 @pytest.mark.parametrize("how", VARIANTS)
 def test_values(how: str, pytrace: str, tmp_path: Path) -> None:
-    if "clang" in how:
+    assert _traced(SOURCE, VARIANTS[how], SCRIPT, pytrace, tmp_path) == VALUES
+
+
+@pytest.mark.parametrize("how", INLINED)
+def test_values_where_inlined(how: str, pytrace: str, tmp_path: Path) -> None:
+    assert _traced(INLINES, INLINED[how], INLINED_SCRIPT, pytrace, tmp_path) == INLINED_VALUES
+
+
+def _traced(source: Path, build: str, script: str, pytrace: str, folder: Path) -> str:
+    """What a script prints of a program that was built like this."""
+    if "clang" in build:
         machine.need("clang")
-    (tmp_path / "shapes.cpp").symlink_to(SOURCE)
-    built = subprocess.run(["sh", "-ec", VARIANTS[how]], cwd=tmp_path, capture_output=True, text=True, check=False)
+    (folder / source.name).symlink_to(source)
+    built = subprocess.run(["sh", "-ec", build], cwd=folder, capture_output=True, text=True, check=False)
     if "unknown" in built.stderr or "not found" in built.stderr or "unsupported" in built.stderr:
         pytest.skip(f"missing feature clang: the tools here cannot do that: {built.stderr.splitlines()[0]}")
     assert built.returncode == 0, built.stderr
-    script = SCRIPT.replace("{p}", "./prog")
-    words = [*pytrace.split(), "-q", "--no-cache", "--debuginfo", str(tmp_path / "tree"), "-c", "./prog", "-e", script]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.strip("\n") + "\n" == VALUES, done.stderr
+    words = [*pytrace.split(), "-q", "--no-cache", "--debuginfo", str(folder / "tree"), "-c", "./prog"]
+    words += ["-e", script.replace("{p}", "./prog")]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert not done.returncode, done.stderr
+    return done.stdout.strip("\n") + "\n"

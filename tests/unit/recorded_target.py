@@ -251,7 +251,7 @@ class RecordedTarget:
     def has_dwarf(self, path: str) -> bool:
         return False
 
-    def dwarf_function(self, path: str, name: str) -> Function | None:
+    def dwarf_function(self, path: str, name: str, address: int | None = None) -> Function | None:
         return None
 
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
@@ -259,6 +259,9 @@ class RecordedTarget:
 
     def inlined_places(self, path: str, name: str) -> list[int]:
         return []
+
+    def where_inlined(self, path: str, name: str, address: int) -> str:
+        return ""
 
     def line_address(self, path: str, file: str, line: int, column: int) -> int | str | None:
         return None

@@ -26,7 +26,7 @@ from pytrace.wildcard import has_wildcard, matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from pytrace.program import ProbeSpec
@@ -197,11 +197,20 @@ def _is_one(pattern: Pattern, symbols: list[ElfSymbol]) -> bool:
     return len(symbols) == 1 and not has_wildcard(pattern.function) and pattern.provider is UPROBE
 
 
-def _with_args(site: AttachSite, point: AttachPoint, path: str, name: str) -> AttachPoint:
+def _with_args(
+    site: AttachSite,
+    point: AttachPoint,
+    path: str,
+    name: str,
+    address: int | None = None,
+    where: Callable[[], str] | None = None,
+) -> AttachPoint:
+    """`address`, `where`: of a place that is not the function's entry, and how messages name it."""
     return replace(
         point,
-        args=function_args(site.target, path, name),
-        args_problem=lambda: args_problem(site.target, path, name, point.name),
+        args=function_args(site.target, path, name, address),
+        where=where or (lambda: f"in {name}"),
+        args_problem=lambda: args_problem(site.target, path, name, point.name, address),
         function=name,
     )
 
@@ -231,12 +240,18 @@ def _inlined(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
     addresses = site.target.inlined_places(pattern.target, pattern.function)
     offsets = [site.target.elf_offset(pattern.target, address) for address in addresses]
     symbols = [ElfSymbol(pattern.function, a, 0, o) for a, o in zip(addresses, offsets, strict=True) if o]
-    if len(symbols) > 1 and not site.wants_separate and site.target.feature("uprobe_multi") is True:
+    shared = len(symbols) > 1 and not (site.wants_separate or site.wants_places)
+    if shared and site.target.feature("uprobe_multi") is True:
         points = [_multi(site, pattern, symbols)]
     else:
-        points = [_place(site, pattern, symbol.offset, "") for symbol in symbols]
-    problem = f'Could not parse arguments of "{pattern.name}": it was inlined, and its arguments are anywhere'
-    return [replace(p, function=pattern.function, inlined=True, args_problem=lambda: problem) for p in points]
+        points = [_inlined_place(site, pattern, symbol) for symbol in symbols]
+    return [replace(p, function=pattern.function, inlined=True) for p in points]
+
+
+def _inlined_place(site: AttachSite, pattern: Pattern, symbol: ElfSymbol) -> AttachPoint:
+    path, name, address = pattern.target, pattern.function, symbol.address
+    point = _place(site, pattern, symbol.offset, "")
+    return _with_args(site, point, path, name, address, lambda: site.target.where_inlined(path, name, address))
 
 
 def _single(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
@@ -268,7 +283,10 @@ def _point(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, offset: int | 
     point = _place(site, pattern, symbol.offset + shift, problem)
     if pattern.provider is not UPROBE:
         return replace(point, function=symbol.name)
-    return _with_args(site, point, pattern.target, symbol.name)
+    if not shift:
+        return _with_args(site, point, pattern.target, symbol.name)
+    inside = symbol.address + shift
+    return _with_args(site, point, pattern.target, symbol.name, inside, lambda: f"at {symbol.name}+{shift}")
 
 
 def _problem(site: AttachSite, pattern: Pattern, symbol: ElfSymbol, shift: int) -> str:

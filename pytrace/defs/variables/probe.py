@@ -248,6 +248,7 @@ ROWS = (
         lower=in_memory(_args_into),
         lower_into=_args_into,
         reserved=True,
+        by_place=True,
     ),
     VariableDef(
         name="ctx",
