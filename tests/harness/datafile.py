@@ -66,14 +66,16 @@ class Case:
 
 
 def parameters(folder: Path) -> list[Any]:
-    """The cases of a folder as pytest parameters.  Those for the virtual machine's smoke run are marked `smoke`: a case
-    that says `smoke: yes`, and each that needs what CI's own kernel does not have, unless it says `smoke: no`."""
+    """The cases of a folder as pytest parameters.  What needs something that CI's own kernel does not have is marked
+    `elsewhere`.  Those for the virtual machine's smoke run are marked `smoke`: a case that says `smoke: yes`, and each
+    that is marked `elsewhere`, unless it says `smoke: no`."""
     found = []
     for path in sorted(folder.glob("*.case")):
         for case in read(path):
             elsewhere = not machine.declared_skips().isdisjoint(case.words("needs"))
             smoke = case.one("smoke", "yes" if elsewhere else "no") == "yes"
-            found.append(pytest.param(case, id=case.id, marks=[pytest.mark.smoke] if smoke else []))
+            marks = [*([pytest.mark.smoke] if smoke else []), *([pytest.mark.elsewhere] if elsewhere else [])]
+            found.append(pytest.param(case, id=case.id, marks=marks))
     return found
 
 

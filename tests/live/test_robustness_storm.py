@@ -14,7 +14,7 @@ from tests.harness import machine, process
 from tests.harness.tracer import SCALE
 
 pytestmark = [
-    pytest.mark.feature("root", "tracefs", "btf", "tracepoint", "bpftool"),
+    pytest.mark.feature("root", "tracefs", "btf", "tracepoint"),
     pytest.mark.usefixtures("nothing_left_behind"),
 ]
 
