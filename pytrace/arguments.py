@@ -107,8 +107,8 @@ def parse(argv: list[str], inv: Invocation | None = None) -> Invocation:
     given, words, after = split(argv)
     for option, value in given:
         option.apply(inv, value)
-        if inv.action in ("help", "version", "info", "tools"):  # at once, in the order of the options
-            inv.topic = words[0] if words else ""
+        if inv.action in ("help", "version", "info", "tools", "completion"):  # at once, in the order of the options
+            inv.topic = inv.topic or "".join(words[:1])
             return inv
     if not argv:
         raise UsageError("", usage=True)

@@ -59,6 +59,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
 
     def act(inv: Invocation) -> int:
+        if arguments[:1] == ["--complete"]:
+            from pytrace.completion import answer
+
+            write(sys.stdout, answer(arguments[1:]))
+            return 0
         parse(arguments, inv)
         inv.options.colour = _colour()
         return _act(inv)
@@ -142,6 +147,11 @@ def _act(inv: Invocation) -> int:
         from pytrace import toolbox
 
         sys.stdout.write(toolbox.table())
+        return 0
+    if inv.action == "completion":
+        from pytrace import completion
+
+        sys.stdout.write(completion.script(inv.topic))
         return 0
     from pytrace import driver
 

@@ -360,7 +360,16 @@ def run(script: str | Program, *, timeout: float | None = None, options: Options
 
 
 def list_probes(search: str, options: Options) -> int:
-    """`-l PATTERN`, from the cache if nothing has changed since it was put there."""
+    """`-l PATTERN`."""
+    from pytrace.listing import show
+
+    show(find_probes(search, options), options)
+    return 0
+
+
+def find_probes(search: str, options: Options) -> Any:
+    """What `-l PATTERN` shows (`listing.Found.to_plain`), from the cache if nothing has changed since it was put
+    there."""
     check_privileges()
     from pytrace import cache, listing
     from pytrace.runtime import identity
@@ -370,16 +379,16 @@ def list_probes(search: str, options: Options) -> int:
     parts = (search, bool(options.verbose), options.compile_key(), identity.kernel(), identity.boot())
     key = cache.key_of(parts) if use else ""
     plain: Any = store.get_plain(key, identity.is_current) if use else None
-    if not listing.is_plain(plain):
-        from pytrace.defs import load_registry
+    if listing.is_plain(plain):
+        return plain
+    from pytrace.defs import load_registry
 
-        machine = _machine(options)
-        found = listing.list_matching(search, load_registry(), machine, options)
-        plain = found.to_plain()
-        if use and found.lasting and not machine.is_momentary:
-            store.put_plain(key, machine.fingerprint(), plain)
-    listing.show(plain, options)
-    return 0
+    machine = _machine(options)
+    found = listing.list_matching(search, load_registry(), machine, options)
+    plain = found.to_plain()
+    if use and found.lasting and not machine.is_momentary:
+        store.put_plain(key, machine.fingerprint(), plain)
+    return plain
 
 
 def list_script(source: Source, options: Options) -> int:

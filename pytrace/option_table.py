@@ -21,6 +21,7 @@ _DEBUG_STAGES = (
 _MODES = ("codegen", "compiler-bench", "bench", "test", "format")
 _FEATURES = ("kprobe_multi", "kprobe_session", "uprobe_multi")
 _BUFFERING = ("line", "full", "none")
+_SHELLS = ("bash", "zsh")
 FORMATS = ("text", "json")
 
 
@@ -33,7 +34,7 @@ class Invocation:
     file: str = ""
     search: str = ""
     action: str = "run"
-    """run, list, help, version, info, tools or clear-cache."""
+    """run, list, help, version, info, tools, completion or clear-cache."""
     topic: str = ""
     pid_text: str = ""
     dwarf_pid_texts: list[str] = field(default_factory=list)
@@ -94,6 +95,13 @@ def _action(name: str) -> Callable[[Invocation, str], None]:
 
 def _script(inv: Invocation, text: str) -> None:
     inv.script = text
+
+
+def _completion(inv: Invocation, text: str) -> None:
+    if text not in _SHELLS:
+        shells = "' or '".join(_SHELLS)
+        raise UsageError(f"USAGE: --completion can only be '{shells}'.")
+    inv.action, inv.topic = "completion", text
 
 
 def _pid(inv: Invocation, text: str) -> None:
@@ -303,6 +311,15 @@ _KEPT = (
     ),
     OptionDef("no-cache", "", "", _set("use_cache", convert=lambda _: False), "compile anew, and keep nothing"),
     OptionDef("clear-cache", "", "", _action("clear-cache"), "forget all compiled programs"),
+    OptionDef(
+        "completion",
+        "",
+        "SHELL",
+        _completion,
+        "print the script that has a shell complete command lines",
+        values=_SHELLS,
+        more='For this session of bash: eval "$(pytrace --completion bash)".',
+    ),
 )
 _DEVELOPERS = (
     OptionDef("mode", "", "MODE", _mode, "used for benchmarking and testing", values=_MODES),

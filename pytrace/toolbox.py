@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 
 from pytrace.diagnostics import UsageError
+from pytrace.record import record
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools")
 _PARAMETERS = "// parameters:"
@@ -35,13 +36,15 @@ def manual(name: str) -> str | None:
     return None if path is None else _manual(_read(path))
 
 
+def purpose(name: str) -> str:
+    """What a tool is for, in one line of its header."""
+    title = (manual(name) or "").partition("NAME\n")[2].partition("\n")[0]
+    return title.partition(" - ")[2]
+
+
 def table() -> str:
     """One line for each tool: its name and purpose."""
-    rows = []
-    for name in names():
-        title = (manual(name) or "").partition("NAME\n")[2].partition("\n")[0]
-        rows.append(f"{name:<15} {title.partition(' - ')[2]}\n")
-    return "".join(rows)
+    return "".join(f"{name:<15} {purpose(name)}\n" for name in names())
 
 
 def _read(path: str) -> str:
@@ -53,31 +56,33 @@ def _manual(text: str) -> str:
     return text.partition("/*\n")[2].partition("*/")[0]
 
 
+@record
+class ToolOption:
+    """One option as a header declares it; `argument`: what its value is (PID, SECONDS), "" for none."""
+
+    letter: str
+    long: str
+    argument: str
+    doc: str
+
+
 class Tool:
     """One tool's options and positional parameters, as its header declares them."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.letters: dict[str, str] = {}
+        lines = [line for line in _manual(text).splitlines() if line.startswith("    -")]
+        self.options = [option for line in lines if (option := _declared(line))]
+        self.letters = {o.letter: o.long for o in self.options if o.letter}
         """Flag letter to long name."""
-        self.takes_value: dict[str, bool] = {}
+        self.takes_value = {o.long: bool(o.argument) for o in self.options}
         """Long name to whether a value follows."""
-        for line in _manual(text).splitlines():
-            if line.startswith("    -"):
-                self._declare(line.split())
         self.parameters = [word.partition("=") for word in text.partition(_PARAMETERS)[2].partition("\n")[0].split()]
 
-    def _declare(self, tokens: list[str]) -> None:
-        letter = ""
-        for token in tokens:
-            if token.startswith("--"):
-                long, equals, _ = token[2:].partition("=")
-                self.takes_value[long] = bool(equals)
-                if letter:
-                    self.letters[letter] = long
-            if not token.endswith(","):
-                return
-            letter = token[1:-1]
+    def option(self, word: str) -> ToolOption | None:
+        """The one that a word ends with, which may be a cluster of letters; None if there is no such option."""
+        name = word[2:].partition("=")[0] if word.startswith("--") else self.letters.get(word[-1:], "")
+        return next((o for o in self.options if o.long == name), None)
 
     def take(self, argv: list[str], at: int) -> tuple[list[str], int] | None:
         """`argv[at]`, an option, as words `--name[=value]`, and where to go on; None if it is not this tool's."""
@@ -124,6 +129,14 @@ class Tool:
                     raise UsageError(f"{self.name}: {name} is missing", hint=f"pytrace --help {self.name}")
                 positional.append(chosen[-1].partition("=")[2] if chosen else default)
         return named + positional
+
+
+def _declared(line: str) -> ToolOption | None:
+    """`    -p, --pid=PID   only this process`; None if no long name is given."""
+    words, _, doc = line.strip().partition("  ")
+    letter = words[1] if words[1:2] != "-" and words[2:3] == "," else ""
+    long, _, argument = words.partition("--")[2].partition("=")
+    return ToolOption(letter, long, argument, doc.strip()) if long else None
 
 
 def find(name: str) -> Tool | None:

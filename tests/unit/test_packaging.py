@@ -83,14 +83,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_has_all_and_nothing_generic(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"pytrace", f"pytrace_bpf-{PROJECT['project']['version']}.dist-info"}
+    distribution = f"pytrace_bpf-{PROJECT['project']['version']}"
+    assert tops == {"pytrace", f"{distribution}.dist-info", f"{distribution}.data"}
     for package in PROJECT["tool"]["setuptools"]["packages"]:
         for path in folder_of(package).iterdir():
             if path.is_file() and path.suffix in {".py", ".lark", ".pt", ".bt"}:
                 assert f"{package.replace('.', '/')}/{path.name}" in names
-    for folder in ("tools", "stdlib"):
+    for folder in ("tools", "stdlib", "completions/bash", "completions/zsh"):
         for script in (ROOT / "pytrace" / folder).iterdir():
             assert f"pytrace/{folder}/{script.name}" in names
+    for folder, files in PROJECT["tool"]["setuptools"]["data-files"].items():
+        for file in files:
+            assert f"{distribution}.data/data/{folder}/{Path(file).name}" in names
 
 
 def test_wheel_installed_elsewhere_runs(wheel: Path, tmp_path: Path) -> None:
@@ -109,12 +113,16 @@ def test_wheel_installed_elsewhere_runs(wheel: Path, tmp_path: Path) -> None:
         command = [str(home / "bin" / "pytrace"), *arguments]
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
+    for folder, files in PROJECT["tool"]["setuptools"]["data-files"].items():
+        for file in files:
+            assert (home / folder / Path(file).name).read_bytes() == (ROOT / file).read_bytes()
     version = run("--version")
     assert version.returncode == 0 and PROJECT["project"]["version"] in version.stdout, version.stderr
     # the grammar and its tables came along: a script is parsed and printed, without privileges
     (tmp_path / "script.pt").write_text("begin { @a = 1; }\n")
     formatted = run("--no-cache", "--mode", "format", "script.pt")
     assert formatted.returncode == 0 and "@a = 1;" in formatted.stdout, formatted.stderr
+    assert "complete -F _pytrace" in run("--completion", "bash").stdout
     if os.geteuid() == 0:
         hello = run("--no-cache", "-e", 'begin { printf("from a wheel\\n"); }')
         assert hello.returncode == 0 and "from a wheel" in hello.stdout, hello.stderr
