@@ -205,6 +205,9 @@ class Target(Protocol):
         """Parameters and types from debug information, None without it.  `places` are those on entry, or at an address
         in the function; the address of one of `inlined_places` means what was inlined there."""
 
+    def missing_debug_file(self, path: str) -> str:
+        """A file with a part of a program's debug information that was looked for and is not there, "" if all are."""
+
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         """`int x` for each parameter of a function; None without debug information."""
 

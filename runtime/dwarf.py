@@ -58,6 +58,12 @@ def available(path: str, folders: str = "") -> bool:
     return _readers[path] is not None if path in _readers else _file(path, folders) is not None
 
 
+def missing_file(path: str, folders: str = "") -> str:
+    """The name of a file with a part of the debug information that was looked for and is not there, "" if all are."""
+    reader = _reader(path, folders)
+    return reader.missing[0] if reader is not None and reader.missing else ""
+
+
 def function(path: str, name: str, folders: str = "", address: int | None = None) -> Function | None:
     """Parameters and result of a function, or of what was inlined at an address; None where it is not described."""
     reader = _reader(path, folders)

@@ -101,6 +101,8 @@ class Reader:
         self.info += self.section(".debug_types")  # where DWARF 4 keeps its type units; offsets go on
         self._abbreviation_tables: dict[tuple[int, int], Abbreviations] = {}
         self._splits: dict[str, Reader | None] = {}
+        self.missing: list[str] = []
+        """Files with a part of the information that were looked for and are not there."""
         self.program = elf.path
         """The file that units refer to: the skeleton's for a split file."""
         self.sections = forms.Sections(
@@ -114,9 +116,12 @@ class Reader:
 
     def _add_supplement(self) -> None:
         """Let the entries of the file that several programs share follow ours, so that one number names an entry."""
-        from pytrace.runtime.dwarf_supplement import supplement
+        from pytrace.runtime.dwarf_supplement import link, supplement
 
-        shared = supplement(self.elf)
+        said = link(self.elf)
+        shared = supplement(self.elf, *said) if said is not None else None
+        if said is not None and shared is None:
+            self.missing.append(said[0])
         if shared is not None:
             other = Reader(shared)
             other.sections.start = len(self.info)
@@ -353,6 +358,7 @@ class Reader:
         found = open_split(self.elf.path, name, root.text(AT_COMP_DIR), self._splits)
         part = found.part(unit) if found is not None else None
         if found is None or part is None:
+            self.missing.append(name)
             return self, unit, root
         found.program, found.sections.addresses = self.elf.path, self.sections.addresses
         return found, part, found.root(part) or root

@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 _ROOT = "/usr/lib/debug"
 
 
-def supplement(elf: ElfFile) -> ElfFile | None:
-    """The supplementary file of `elf`; None if it has none, or it cannot be found, or is another one."""
-    link = _link(elf)
-    if link is None:
-        return None
-    name, identity = link
+def link(elf: ElfFile) -> tuple[str, bytes] | None:
+    """(name, identity) of the supplementary file of `elf`, None if it has none."""
+    section = elf.section(".gnu_debugaltlink")
+    if section is not None:
+        name, _, identity = elf.bytes_of(section, decompress=True).partition(b"\0")
+        return os.fsdecode(name), identity
+    said = _supplementary(elf)
+    return said[1:] if said is not None and not said[0] else None
+
+
+def supplement(elf: ElfFile, name: str, identity: bytes) -> ElfFile | None:
+    """The file that `link` names; None if it cannot be found, or is another one."""
     for path in _paths(elf.path, name, identity.hex()):
         try:
             found = ElfFile(path)
@@ -35,16 +41,6 @@ def supplement(elf: ElfFile) -> ElfFile | None:
         if _identity(found) == identity:
             return found
     return None
-
-
-def _link(elf: ElfFile) -> tuple[str, bytes] | None:
-    """(name, identity) of the file that `elf` refers to."""
-    section = elf.section(".gnu_debugaltlink")
-    if section is not None:
-        name, _, identity = elf.bytes_of(section, decompress=True).partition(b"\0")
-        return os.fsdecode(name), identity
-    said = _supplementary(elf)
-    return said[1:] if said is not None and not said[0] else None
 
 
 def _identity(elf: ElfFile) -> bytes:

@@ -479,6 +479,12 @@ class Machine:
 
         return dwarf.function(path, name, self._debuginfo, address)
 
+    def missing_debug_file(self, path: str) -> str:
+        """A part of its debug information that was looked for and is not there, "" if all are."""
+        from pytrace.runtime import dwarf
+
+        return dwarf.missing_file(path, self._debuginfo)
+
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         """`int x` for each parameter; None without debug information."""
         from pytrace.runtime import dwarf

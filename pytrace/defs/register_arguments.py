@@ -54,7 +54,11 @@ def args_problem(target: Target, path: str, function: str, probe: str, address: 
     head = f'Could not parse arguments of "{probe}": '
     if not target.has_dwarf(path):
         return f"{head}no debuginfo found for {path}"
-    if address is None and _uses_stack(target.dwarf_function(path, function)):
+    found = target.dwarf_function(path, function, address)
+    missing = target.missing_debug_file(path)
+    if missing and (found is None or not all(name and t != types.VOID for name, t in found.params)):
+        return f"{head}its debug information is partly in {missing}, which was not found"
+    if address is None and _uses_stack(found):
         return f"{head}'args' builtin is not supported for probes with stack-passed arguments."
     return ""
 

@@ -111,6 +111,18 @@ INLINED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        ("gcc -g -gsplit-dwarf inlines.c -o prog && rm *.dwo", "prog-inlines.dwo"),
+        (f"gcc -g inlines.c -o prog && {_SHARED.format('')} && rm common.debug", "common.debug"),
+    ],
+)
+def test_a_part_that_is_missing_is_named(build: str, name: str, pytrace: str, tmp_path: Path) -> None:
+    done = _run(INLINES, build, "u:{p}:called { print(args.a); }", pytrace, tmp_path)
+    assert f"its debug information is partly in {name}, which was not found" in done.stderr
+
+
 @pytest.mark.parametrize("how", VARIANTS)
 def test_values(how: str, pytrace: str, tmp_path: Path) -> None:
     assert _traced(SOURCE, VARIANTS[how], SCRIPT, pytrace, tmp_path) == VALUES
@@ -123,6 +135,12 @@ def test_values_where_inlined(how: str, pytrace: str, tmp_path: Path) -> None:
 
 def _traced(source: Path, build: str, script: str, pytrace: str, folder: Path) -> str:
     """What a script prints of a program that was built like this."""
+    done = _run(source, build, script, pytrace, folder)
+    assert not done.returncode, done.stderr
+    return done.stdout.strip("\n") + "\n"
+
+
+def _run(source: Path, build: str, script: str, pytrace: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if "clang" in build:
         machine.need("clang")
     (folder / source.name).symlink_to(source)
@@ -132,6 +150,4 @@ def _traced(source: Path, build: str, script: str, pytrace: str, folder: Path) -
     assert built.returncode == 0, built.stderr
     words = [*pytrace.split(), "-q", "--no-cache", "--debuginfo", str(folder / "tree"), "-c", "./prog"]
     words += ["-e", script.replace("{p}", "./prog")]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-    assert not done.returncode, done.stderr
-    return done.stdout.strip("\n") + "\n"
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)

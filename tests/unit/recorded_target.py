@@ -254,6 +254,9 @@ class RecordedTarget:
     def dwarf_function(self, path: str, name: str, address: int | None = None) -> Function | None:
         return None
 
+    def missing_debug_file(self, path: str) -> str:
+        return ""
+
     def dwarf_declarations(self, path: str, name: str) -> list[str] | None:
         return None
 
