@@ -191,10 +191,8 @@ class _Programs:
 
     def _load(self, spec: ProgramSpec) -> int:
         load = self._request(spec)
-        if self.log_level:
-            load.log_level, load.log_size = self.log_level, self.log_size
         try:
-            fd, log = self.kernel.prog_load(load)
+            fd, log = self._with_log(load) if self.log_level else self.kernel.prog_load(load)
         except OSError as error:
             from pytrace.runtime.verifier import explain
 
@@ -208,6 +206,26 @@ class _Programs:
         if self.log_level:
             self.loaded.logs[spec.name] = log
         return fd
+
+    def _with_log(self, load: ProgramLoad) -> tuple[int, str]:
+        """(fd, log).  A log that does not fit fails the load whatever the program is like: without one the error is the
+        program's own, and one that is accepted is loaded again with more room, at last without its log's end."""
+        from pytrace.runtime.verifier import LARGEST_LOG
+
+        load.log_level, load.log_size = self.log_level, self.log_size
+        while True:
+            try:
+                return self.kernel.prog_load(load)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                log = str(getattr(error, "log", ""))
+            load.log_level = 0
+            fd, _ = self.kernel.prog_load(load)
+            if load.log_size >= LARGEST_LOG:
+                return fd, log
+            self.kernel.close(fd)
+            load.log_level, load.log_size = self.log_level, min(4 * load.log_size, LARGEST_LOG)
 
     def _request(self, spec: ProgramSpec) -> ProgramLoad:
         load = ProgramLoad(

@@ -45,7 +45,8 @@ _HELPER_NEEDS = {
     ),
 }
 """What a refused helper needs, and what may do instead (kernel: bpf_tracing_func_proto, btf_allowlist_d_path)."""
-_LARGEST_LOG = 1 << 24
+LARGEST_LOG = 1 << 24
+"""Bytes; a log that does not fit into so many is not asked for again."""
 _TOO_LARGE = "BPF program is too large"
 
 
@@ -79,7 +80,7 @@ def _log_of(kernel: Kernel, load: ProgramLoad, size: int) -> tuple[str, int]:
             fd, _ = kernel.prog_load(load)
         except OSError as error:
             log = getattr(error, "log", "")
-            if error.errno == errno.ENOSPC and load.log_size < _LARGEST_LOG and "processed " not in log[-400:]:
+            if error.errno == errno.ENOSPC and load.log_size < LARGEST_LOG and "processed " not in log[-400:]:
                 load.log_size *= 4  # before Linux 6.4 a log that is too long loses its end, where the cause stands
                 continue
             return log, error.errno or 0

@@ -212,6 +212,39 @@ def test_logs_on_request() -> None:
     assert loaded.logs == {"p": "log"} and kernel.loads[0].log_size == 4096
 
 
+@pytest.mark.parametrize(("size", "tries"), [(900_000, 1), (5_000_000, 3), (1 << 30, 4)])
+def test_a_log_that_does_not_fit_is_asked_for_again(size: int, tries: int) -> None:
+    kernel = LongLogs(size)
+    loaded = load(made(ProgramSpec("p", "kprobe", "", RET, ())), kernel, {}, log_level=1)
+    assert loaded.logs == {"p": f"{size} bytes" if size < 1 << 30 else "the beginning"}
+    assert sum(bool(level) for level, _ in kernel.asked) == tries
+    assert kernel.open == set(loaded.programs)
+
+
+def test_a_log_that_does_not_fit_does_not_hide_why_a_program_is_refused() -> None:
+    kernel = LongLogs(1 << 30, errno.E2BIG)
+    with pytest.raises(MachineError, match="Error code: -7"):
+        load(made(ProgramSpec("p", "kprobe", "", RET, ())), kernel, {}, log_level=1)
+    assert not kernel.open
+
+
+class LongLogs(FakeKernel):
+    """Its logs need `size` bytes; without a log programs are accepted, or refused with `number`."""
+
+    def __init__(self, size: int, number: int = 0) -> None:
+        super().__init__()
+        self.size, self.number = size, number
+        self.asked: list[tuple[int, int]] = []
+
+    def prog_load(self, load: ProgramLoad) -> tuple[int, str]:
+        self.asked.append((load.log_level, load.log_size))
+        if load.log_level and load.log_size < self.size:
+            raise refused(errno.ENOSPC, "the beginning")
+        if self.number:
+            raise refused(self.number)
+        return self._new("program", load.name), f"{self.size} bytes" if load.log_level else ""
+
+
 def test_causes() -> None:
     assert cause_of(LOG) == "R3 !read_ok"
     assert cause_of("") == ""
