@@ -1,27 +1,34 @@
-"""The reference's own tools: what it compiles and loads on this kernel, pytrace does too; the rest is refused alike.
+"""The reference's own tools, unchanged: what it runs on this kernel, pytrace runs too; the rest is refused alike.
 
-What a newcomer would get wrong: nothing is attached (`--dry-run`), but everything is loaded; on a kernel without
-kprobes half of them end in the same first error.  PYTRACE_SHIPPED_TOOLS names the folder, if not the package's.
+Each is first compiled and loaded (`--dry-run`) by both.  Those that load then run, both at once, while something
+happens that they look at (shipped_activity.py).  What a newcomer would get wrong: on a kernel without kprobes half of
+them end in the same first error.  PYTRACE_SHIPPED_TOOLS names the folder, if not the package's.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.conformance.shipped_activity import ACTIVITY, ADDS_UP, NOTHING
 from tests.conformance.test_generated import first_error
 from tests.harness import machine, process
+from tests.harness.tools import together
 from tests.harness.tracer import SCALE
 
 LIMIT = 60.0 * SCALE
 TOOLS = machine.shipped_tools()
 
+pytestmark = [
+    pytest.mark.feature("root", "btf", "reference", "shipped_tools"),
+    pytest.mark.parametrize("tool", TOOLS or [None], ids=[tool.stem for tool in TOOLS] or ["none"]),
+    pytest.mark.usefixtures("nothing_left_behind"),
+]
 
-@pytest.mark.feature("root", "btf", "reference", "shipped_tools")
-@pytest.mark.parametrize("tool", TOOLS or [None], ids=[tool.stem for tool in TOOLS] or ["none"])
-@pytest.mark.usefixtures("nothing_left_behind")
+
 def test_shipped_tool(tool: Path, pytrace: str, tmp_path: Path) -> None:
     script = tmp_path / tool.name
     script.write_bytes(tool.read_bytes())
@@ -31,3 +38,25 @@ def test_shipped_tool(tool: Path, pytrace: str, tmp_path: Path) -> None:
     assert not expected.timed_out and not found.timed_out
     assert (found.status, first_error(found)) == (expected.status, first_error(expected)), found.describe()
     assert found.stdout == expected.stdout
+    if expected.status == 0:
+        for attempt in ("first", "second"):
+            if not (different := differs(tool, pytrace, tmp_path / attempt)):
+                return
+        pytest.fail(different)
+
+
+def differs(tool: Path, pytrace: str, folder: Path) -> str:
+    """Runs the tool with both on its activity in a new `folder`; how the outputs differ, "" if they do not."""
+    folder.mkdir()
+    act, wanted, least = ACTIVITY.get(tool.stem) or ADDS_UP.get(tool.stem, NOTHING)
+    pattern = re.compile(wanted.replace("{folder}", re.escape(str(folder))), re.M)
+    ours, theirs = together(f"{pytrace} {tool}", f"{machine.reference()} {tool}", lambda: act(folder), warns=True)
+    heading = ours[:1], theirs[:1]
+    both = "\n".join(["pytrace:", *ours, "the reference:", *theirs])
+    if heading[0] != heading[1] or not heading[0]:
+        return f"the headings differ\n{both}"
+    mine, other = (pattern.findall("\n".join(lines)) for lines in (ours, theirs))
+    if tool.stem in ACTIVITY:
+        return "" if mine == other and len(mine) == least else f"{mine}\nis not\n{other}\nof {least}\n{both}"
+    counts = sum(map(int, mine)), sum(map(int, other))
+    return "" if counts[0] >= counts[1] >= least else f"of {least} {counts[0]} were counted, there {counts[1]}\n{both}"

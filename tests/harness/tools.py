@@ -24,16 +24,18 @@ MACHINES = "RLIMIT_MEMLOCK|available_filter_functions"
 """Warnings about the machine, not about the tool."""
 
 
-def traced(command: str, activity: Callable[[], object], *, settle: float = 0.3, interrupt: bool = True) -> list[str]:
+def traced(
+    command: str, activity: Callable[[], object], *, settle: float = 0.3, interrupt: bool = True, warns: bool = False
+) -> list[str]:
     """The lines that `command` prints while `activity` runs, without the empty ones.
 
-    The tracer gets SIGINT `settle` seconds after the activity, unless it is to end by itself (`interrupt=False`).
+    The tracer gets SIGINT `settle` seconds after the activity, unless it is to end by itself (`interrupt=False`).  It
+    must not warn about the script, unless `warns`.
     """
     done = finished(command, activity, settle=settle, interrupt=interrupt)
     assert not done.timed_out and done.status == 0, done.describe()
     warnings = [w for w in re.findall(r"^.*(?:WARNING|ERROR):.*$", done.stderr, re.M) if not re.search(MACHINES, w)]
-    if "bpftrace-reference" not in command:
-        assert not warnings, done.describe()
+    assert warns or not warnings, done.describe()
     return [line for line in done.stdout.splitlines() if line]
 
 
@@ -56,10 +58,13 @@ def finished(command: str, activity: Callable[[], object], *, settle: float = 0.
     return done
 
 
-def together(ours: str, theirs: str, activity: Callable[[], object]) -> tuple[list[str], list[str]]:
-    """What two tracers print about one run of `activity`: the second starts when the first has attached."""
+def together(
+    ours: str, theirs: str, activity: Callable[[], object], *, warns: bool = False
+) -> tuple[list[str], list[str]]:
+    """What two tracers print about one run of `activity`: the second starts when the first has attached.  `warns`: also
+    the first may warn about its script."""
     second: list[list[str]] = []
-    first = traced(ours, lambda: second.append(traced(theirs, activity)))
+    first = traced(ours, lambda: second.append(traced(theirs, activity, warns=True)), warns=warns)
     return first, second[0]
 
 
