@@ -1,5 +1,5 @@
 # Short names for what is done often.  Each is one command; see bin/test for the whole.
-.PHONY: test unit live conformance vm check-kernels bench lint wheel clean
+.PHONY: test unit live conformance vm check-kernels bench lint generated wheel clean
 
 test:
 	bin/test
@@ -25,6 +25,12 @@ lint:
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m mypy -p pytrace
 	.venv/bin/lint-imports --no-cache
+generated: # all files that are made from the grammar, the rows and the headers of tools
+	bin/test --version >/dev/null
+	.venv/bin/python -m pytrace.grammar.build_tables
+	.venv/bin/python -m pytrace.defs.build_index
+	.venv/bin/python -m pytrace.reference > docs/reference.md
+	.venv/bin/python -m pytrace.highlighting
 wheel:
 	bin/test --version >/dev/null
 	.venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .
