@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Ratios against the reference, side by side in one run:  tests/bench/run.py [--json FILE] [--rounds N] [PART…]
 
-PART is any of: start memory event storm (default: all), and attach, which keeps the kernel busy for minutes.  Root, one
-quiet core.  It prints a table and, with --json, the numbers.  It judges nothing: absolute times are not portable, and a
-busy machine moves even ratios.
+PART is any of: start memory event storm (default: all), and attach and kprobes, which keep the kernel busy for minutes.
+Root, one quiet core.  It prints a table and, with --json, the numbers.  It judges nothing: absolute times are not
+portable, and a busy machine moves even ratios.
 
 - start   seconds from starting the process to its "Attached" line, median; pytrace cold (no compile cache) and warm
 - memory  peak resident memory of such a run, MiB
@@ -11,6 +11,8 @@ busy machine moves even ratios.
           run_time_ns / run_cnt of the program in /proc/PID/fdinfo while a program of ours calls getppid() in a loop
 - attach  seconds to the "Attached" line of 100 and of 1,000 uprobes, and of 500 tracepoints (once: the kernel takes
           71 ms to let go of each), by wildcard; and from the signal to the end of the process
+- kprobes the same of about 250, 500 and 1,000 kernel functions (one link for all, where the kernel has kprobe_multi),
+          and of about 100 with a program and an event for each; after each run no function may still be traced
 - storm   two million printf events at one core's full speed: lines that arrived, and losses that were reported
 """
 
@@ -29,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,24 +134,57 @@ def attached(tool: Tool, script: str) -> tuple[float, float]:
     return seconds, time.monotonic() - began
 
 
-def measure_attach(reference: Tool, ours: Tool, cache: Path, folder: Path, rounds: int) -> dict[str, float]:
-    """Each with an empty compile cache."""
+def uprobe_scripts(folder: Path) -> dict[str, str]:
+    """What measure_attach measures of user space and of tracepoints."""
     functions = [f"traced_{n:04}" for n in range(1000)]
     text = "".join(f"void {name}(void) {{}}\n" for name in functions) + "int main(void) { return 0; }\n"
     (folder / "many.c").write_text(text)
     subprocess.run(["gcc", "-O0", "many.c", "-o", "many"], cwd=folder, check=True)
-    scripts = {
+    return {
         "attach 100 uprobes": f"uprobe:{folder}/many:traced_00* {{ @ = count(); }}",
         "attach 1000 uprobes": f"uprobe:{folder}/many:traced_* {{ @ = count(); }}",
         "attach 500 tracepoints": f"{TRACEPOINTS} {{ @ = count(); }}",
     }
+
+
+def kprobe_scripts() -> dict[str, str]:
+    """What measure_attach measures of kernel functions: the wildcard that matches nearest to the number that is wanted
+    (the real one stands in the name)."""
+    lines = (machine.TRACING / "available_filter_functions").read_text().splitlines()
+    names = {line for line in lines if line[0] != "_" and "[" not in line and ".part." not in line}
+    matching = Counter(name[:length] for name in names for length in range(3, min(len(name), 12)))
+    scripts = {}
+    for wanted, kind, body in (
+        (250, "kprobes", "@ = count();"),
+        (500, "kprobes", "@ = count();"),
+        (1000, "kprobes", "@ = count();"),
+        (100, "kprobes one by one", "@[probe] = count();"),
+    ):
+        first, count = min(matching.items(), key=lambda row: (abs(row[1] - wanted), row[0]))
+        scripts[f"attach {count} {kind}"] = f"kprobe:{first}* {{ {body} }}"
+    return scripts
+
+
+def still_traced(patience: float = 0.0) -> set[str]:
+    """The functions that some tracer still has its hand on; the kernel lets go a little after the process has ended."""
+    path, end = machine.TRACING / "enabled_functions", time.monotonic() + patience
+    while (found := set(path.read_text().splitlines()) if path.exists() else set()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return found
+
+
+def measure_attach(reference: Tool, ours: Tool, cache: Path, scripts: dict[str, str], rounds: int) -> dict[str, float]:
+    """Each with an empty compile cache."""
     found = {}
+    before = still_traced()
     for name, script in scripts.items():
         times: dict[str, list[tuple[float, float]]] = {"reference": [], "pytrace": []}
         for _ in range(1 if "tracepoints" in name else rounds):
             for tool in (reference, ours):
                 shutil.rmtree(cache, ignore_errors=True)
                 times[tool.name].append(attached(tool, script))
+                if left := still_traced(0 if before else 20) - before:
+                    raise SystemExit(f"{tool.name} has left behind after {name}: {sorted(left)[:5]}")
         for which, values in times.items():
             found[f"{name} {which} s"] = statistics.median(v[0] for v in values)
             found[f"{name} {which} end s"] = statistics.median(v[1] for v in values)
@@ -239,13 +275,14 @@ def measure_storm(reference: Tool, ours: Tool, loop: Path, folder: Path) -> dict
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="start memory event storm")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="start memory event storm attach kprobes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     parser.add_argument("--rounds", type=int, default=15, help="starts of each kind (default 15)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm", "attach"}:
+    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm", "attach", "kprobes"}:
         parser.error(f"no such part: {' '.join(sorted(unknown))}")
-    for feature in ("root", "reference", "gcc", "tracepoint"):
+    more = ("kprobe", "filter_functions") if "kprobes" in arguments.parts else ()
+    for feature in ("root", "reference", "gcc", "tracepoint", *more):
         if why := machine.missing(feature):
             parser.error(why)
     parts = set(arguments.parts) or {"start", "event", "storm"}
@@ -265,7 +302,9 @@ def main() -> int:
         if "event" in parts:
             found |= measure_event(reference, ours, loop, 3)
         if "attach" in parts:
-            found |= measure_attach(reference, ours, cache, folder, min(arguments.rounds, 5))
+            found |= measure_attach(reference, ours, cache, uprobe_scripts(folder), min(arguments.rounds, 5))
+        if "kprobes" in parts:
+            found |= measure_attach(reference, ours, cache, kprobe_scripts(), min(arguments.rounds, 5))
         if "storm" in parts:
             found |= measure_storm(reference, ours, loop, folder)
     for name, value in found.items():
