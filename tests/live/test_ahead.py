@@ -69,7 +69,7 @@ end { printf("end %s\\n", strftime("%Y", 0)); }
 
 def test_prints_as_a_usual_run(ahead: Ahead, pytrace: str) -> None:
     program = ahead.shown(EVERYTHING)
-    usual = process.run(f"{pytrace} script.bt", timeout=20, env=process.environment(), cwd=ahead.folder)
+    usual = process.run(f"{pytrace} script.bt", timeout=20 * SCALE, env=process.environment(), cwd=ahead.folder)
     assert program == usual.stdout and "@m[a, 1]: 1\n" in program
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pytrace.runtime.elf import ElfFile
 from tests.harness.process import Finished, run
+from tests.harness.tracer import SCALE
 
 PAGE = 4096
 
@@ -31,7 +32,7 @@ def archive(path: Path, library: Path, method: int = ZIP_STORED) -> int:
 
 
 def traced(pytrace: str, script: str, command: str) -> Finished:
-    return run(f"{pytrace} -e {shlex.quote(script)} -c {shlex.quote(command)}", timeout=30)
+    return run(f"{pytrace} -e {shlex.quote(script)} -c {shlex.quote(command)}", timeout=30 * SCALE)
 
 
 def test_a_probe_in_a_member(pytrace: str, test_programs: Path, tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_a_probe_in_a_member(pytrace: str, test_programs: Path, tmp_path: Path) 
 
 def test_functions_of_a_member_are_listed(pytrace: str, test_programs: Path, tmp_path: Path) -> None:
     archive(tmp_path / "package.zip", test_programs / "libside.so")
-    done = run(f"{pytrace} -l 'uprobe:{tmp_path}/package.zip!/lib/side.so:side_*'", timeout=30)
+    done = run(f"{pytrace} -l 'uprobe:{tmp_path}/package.zip!/lib/side.so:side_*'", timeout=30 * SCALE)
     shown = [line.rpartition(":")[2] for line in done.stdout.splitlines()]
     assert shown == ["side_double", "side_half"], done.describe()
 
@@ -60,11 +61,11 @@ def test_functions_of_a_member_are_listed(pytrace: str, test_programs: Path, tmp
 @pytest.mark.parametrize("member", ["lib/other.so", "first.txt"])
 def test_what_is_no_library(pytrace: str, test_programs: Path, tmp_path: Path, member: str) -> None:
     archive(tmp_path / "package.zip", test_programs / "libside.so")
-    done = run(f"{pytrace} -e 'uprobe:{tmp_path}/package.zip!/{member}:f {{ }}'", timeout=30)
+    done = run(f"{pytrace} -e 'uprobe:{tmp_path}/package.zip!/{member}:f {{ }}'", timeout=30 * SCALE)
     assert done.status == 1 and "ERROR: " in done.stderr and "BUG" not in done.stderr, done.describe()
 
 
 def test_a_compressed_member(pytrace: str, test_programs: Path, tmp_path: Path) -> None:
     archive(tmp_path / "package.zip", test_programs / "libside.so", ZIP_DEFLATED)
-    done = run(f"{pytrace} -e 'uprobe:{tmp_path}/package.zip!/lib/side.so:side_half {{ }}'", timeout=30)
+    done = run(f"{pytrace} -e 'uprobe:{tmp_path}/package.zip!/lib/side.so:side_half {{ }}'", timeout=30 * SCALE)
     assert done.status == 1 and "or compressed" in done.stderr, done.describe()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import machine
+from tests.harness.tracer import SCALE
 
 pytestmark = [pytest.mark.feature("root", "uprobe", "g++"), pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -150,4 +151,4 @@ def _run(source: Path, build: str, script: str, pytrace: str, folder: Path) -> s
     assert built.returncode == 0, built.stderr
     words = [*pytrace.split(), "-q", "--no-cache", "--debuginfo", str(folder / "tree"), "-c", "./prog"]
     words += ["-e", script.replace("{p}", "./prog")]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60 * SCALE, check=False)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.tracer import SCALE
+
 pytestmark = [
     pytest.mark.feature("root", "uprobe_multi", "gcc", "bcc"),
     pytest.mark.usefixtures("nothing_left_behind"),
@@ -28,7 +30,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_are_counted(kind: str, pytrace: str, program: Path) -> None:
     script = f"{kind}:{program}:traced_* {{ @n = count(); @[func] = count(); }}"
     words = [*pytrace.split(), "-c", str(program), "-e", script]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, check=False)
     assert "Attached 1000 probes\n" in done.stderr
     lines = done.stdout.split("\n")
     assert "@n: 1000" in lines

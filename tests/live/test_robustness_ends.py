@@ -176,7 +176,7 @@ def test_exit_in_a_storm(pytrace: str) -> None:
 def test_the_end_is_not_waited_for(pytrace: str) -> None:
     """Letting go of a tracepoint takes the kernel 70 ms; the prompt is back before hundreds of them are gone."""
     script = "tracepoint:syscalls:sys_enter_* { @[probe] = count(); } interval:ms:200 { exit(); }"
-    done = process.run(f"{pytrace} -e '{script}' | tail -n 1; echo END $(date +%s%N) >&2", timeout=120)
+    done = process.run(f"{pytrace} -e '{script}' | tail -n 1; echo END $(date +%s%N) >&2", timeout=120 * SCALE)
     assert not done.timed_out and "END" in done.stderr, shown(done)
     assert time.time() - int(re.findall(r"END (\d+)", done.stderr)[0]) / 1e9 < 60
 

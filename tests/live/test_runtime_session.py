@@ -17,6 +17,7 @@ from pytrace.program import GlobalSpec, MapSpec, ProbeSpec, Program
 from pytrace.runtime.attach import perf, probe
 from pytrace.runtime.sys import kernel
 from tests.harness.assembler import Code, Row, Run, counter, program
+from tests.harness.tracer import SCALE
 
 pytestmark = [pytest.mark.feature("root"), pytest.mark.usefixtures("nothing_left_behind")]
 
@@ -309,6 +310,6 @@ def test_ctrl_c_does_not_wait_for_slow_handlers_but_end_probes_are_heard() -> No
     run = Run(made, {"i": row, "e": END})
     run.delay = lambda: sleep(0.005)
     Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    assert run(timeout=30) == 0
+    assert run(timeout=30 * SCALE) == 0
     assert run.records[-1] == (1, 2)
     assert run.output.log[-2][0] == "total lost"

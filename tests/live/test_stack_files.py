@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.tracer import SCALE
+
 pytestmark = [
     pytest.mark.feature("root", "perf_software", "gcc", "bcc"),
     pytest.mark.usefixtures("nothing_left_behind"),
@@ -99,7 +101,7 @@ def stack(pytrace: str, pid: int, ends: bool = False) -> list[str]:
     if not ends:
         script = "profile:hz:99 { print(ustack(perf, 3)); exit(); }"
     words = [*pytrace.split(), "-q", "--unsafe", "-p", str(pid), "-e", script]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return re.findall(r"^\t[0-9a-f]+ (.+?)(?:\+\d+)? \(", done.stdout, re.M)[:3]
 
@@ -137,7 +139,7 @@ def test_ended_in_another_mount_namespace(pytrace: str, tmp_path: Path) -> None:
     words = [*pytrace.split(), "-q", "--unsafe", "-e", script]
     tracer = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with running("unshare", "-m", "sh", "-c", hide):
-        shown, _ = tracer.communicate(timeout=60)
+        shown, _ = tracer.communicate(timeout=60 * SCALE)
     assert "wrong" not in shown
     assert re.search(rf" main\+\d+ \({tmp_path}/hidden/prog\)", shown), shown
 
@@ -172,7 +174,8 @@ def test_in_another_pid_namespace(pytrace: str, tmp_path: Path) -> None:
 def jit(pytrace: str, program: Path, *before: str, **env: str) -> str:
     script = f"uprobe:{program}:probed {{ @[ustack(perf, 3)] = count(); }}"
     words = [*before, *pytrace.split(), "-q", "-c", f"{program} 100", "-e", script]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env={**os.environ, **env}, check=False)
+    env = {**os.environ, **env}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, env=env, check=False)
     return done.stdout
 
 
@@ -180,7 +183,7 @@ def test_generated_code_of_a_living_process(pytrace: str, test_programs: Path) -
     with subprocess.Popen([str(test_programs / "jitted"), "3000"]) as process:
         script = f"uprobe:{test_programs}/jitted:probed {{ print(ustack(perf, 3)); exit(); }}"
         words = [*pytrace.split(), "-q", "-p", str(process.pid), "-e", script]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, check=False)
         process.kill()
     Path(f"/tmp/perf-{process.pid}.map").unlink(missing_ok=True)
     assert f" LazyCompile:~twice script.js:1+6 (/tmp/perf-{process.pid}.map)\n" in done.stdout
@@ -200,5 +203,5 @@ def test_generated_code_in_a_container(pytrace: str, test_programs: Path) -> Non
     with running("unshare", "-p", "-f", "-m", "--mount-proc", "sh", "-c", inside) as pid:
         script = f"uprobe:/proc/{pid}/root/mnt/prog:probed {{ print(ustack(perf, 3)); exit(); }}"
         words = [*pytrace.split(), "-q", "-p", str(pid), "-e", script]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, check=False)
     assert "LazyCompile:~twice script.js:1+6" in done.stdout, done.stderr

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.tracer import SCALE
+
 pytestmark = [pytest.mark.feature("root"), pytest.mark.usefixtures("nothing_left_behind")]
 
 
 def run(pytrace: str, command: str, script: str) -> str:
     words = [*pytrace.split(), "-q", "--no-cache", "-c", command, "-e", script]
-    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, timeout=60 * SCALE, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import machine
+from tests.harness.tracer import SCALE
 
 pytestmark = [pytest.mark.feature("root", "perf_software", "g++"), pytest.mark.usefixtures("nothing_left_behind")]
 FUNCTIONS = 200
@@ -66,7 +67,7 @@ def profile(tool: str, program: Path) -> list[tuple[int, str]]:
     with subprocess.Popen([str(program)]) as running:
         script = f"profile:hz:999 {{ @[ustack(perf)] = count(); }} interval:s:{SECONDS} {{ exit(); }}"
         words = [*tool.split(), "-q", "-p", str(running.pid), "-e", script]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120 * SCALE, check=False)
         running.kill()
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\t([0-9a-f]+) (.+) \((\S+)\)$", done.stdout, re.M)
@@ -79,7 +80,7 @@ def test_no_frame_of_the_program_is_unknown_to_gdb_only(pytrace: str, program: P
     machine.need("gdb")
     asked = subprocess.run(
         ["gdb", "-batch", "-nx", *(w for a in frames for w in ("-ex", f"info symbol {a:#x}")), str(program)],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=120 * SCALE, check=False,
     )  # fmt: skip
     answers = asked.stdout.splitlines()
     assert len(answers) == len(frames)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.tracer import SCALE
+
 pytestmark = [pytest.mark.feature("root", "uprobe", "gcc"), pytest.mark.usefixtures("nothing_left_behind")]
 LOADER = """\
 #include <dlfcn.h>
@@ -36,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(pytrace: str, folder: Path, *words: str) -> str:
     command = [*pytrace.split(), "-q", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60 * SCALE, check=False)
     return done.stdout.strip("\n") + "\n" + done.stderr * ("ERROR" in done.stderr)
 
 
@@ -66,7 +68,7 @@ def test_several_processes(pytrace: str, test_programs: Path) -> None:
     assert tracer.stdout is not None
     assert tracer.stdout.readline() == "on\n"
     started.append(subprocess.Popen([program, "500"]))
-    shown, _ = tracer.communicate(timeout=30)
+    shown, _ = tracer.communicate(timeout=30 * SCALE)
     for process in started:
         process.kill()
         process.wait()
@@ -78,7 +80,7 @@ def test_one_of_several_processes(pytrace: str, test_programs: Path) -> None:
     script = "usdt::demo:step { @[pid] = count(); } interval:ms:400 { exit(); }"
     with subprocess.Popen([program, "300"]) as one, subprocess.Popen([program, "300"]) as two:
         words = [*pytrace.split(), "-q", "-p", str(one.pid), "-e", script]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, check=False)
         for process in (one, two):
             process.kill()
     assert done.stdout.count("@[") == 1
