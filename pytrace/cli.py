@@ -64,6 +64,10 @@ def main(argv: list[str] | None = None) -> int:
 
             write(sys.stdout, answer(arguments[1:]))
             return 0
+        if arguments[:1] == ["compare"] and not os.path.exists("compare"):  # a file here comes first, as with tools
+            from pytrace.compare import command as comparing
+
+            return comparing.main(arguments[1:])
         parse(arguments, inv)
         inv.options.colour = _colour()
         return _act(inv)
@@ -184,6 +188,11 @@ def _act(inv: Invocation) -> int:
 def _help(topic: str) -> int:
     if not topic:
         sys.stdout.write(_usage())
+        return 0
+    if topic == "compare":
+        from pytrace.compare.arguments import USAGE as COMPARE_USAGE
+
+        sys.stdout.write(COMPARE_USAGE)
         return 0
     from pytrace import reference, toolbox
 

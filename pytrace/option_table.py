@@ -14,6 +14,7 @@ from pytrace.record import field, record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 _DEBUG_STAGES = (
     "parse", "ast", "types", "codegen", "codegen-opt", "dis", "program", "libbpf", "verifier", "time",
@@ -47,7 +48,8 @@ class OptionDef:
     long: str
     short: str
     argument: str
-    apply: Callable[[Invocation, str], None]
+    apply: Callable[[Any, str], None]
+    """Given what the command line is put into (an Invocation, for the table below) and the argument."""
     doc: str = ""
     more: str = ""
     """What the manual adds to `doc`."""

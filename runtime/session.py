@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 _PERIOD = 0.1
 """Seconds between looks at the loss counters, and at most between looks at everything else."""
 
+_HOLD = "__PYTRACE_ATTACH_WHEN_TOLD"
+"""Environment variable with which `pytrace compare` (`compare/tracer.py`) has two tracers attach at the same moment."""
+
 _PATIENCE = 1.0
 """Seconds after SIGINT or SIGTERM in which pending events are still handled."""
 
@@ -158,6 +161,8 @@ class Session:
                     from pytrace.runtime.harness import run_benchmarks, run_tests
 
                     return (run_tests if self.options.mode == "test" else run_benchmarks)(self)
+                if _HOLD in os.environ:
+                    _await_turn()
                 self._start()
                 if not self.options.dry_run:
                     self._poll(None if timeout is None else monotonic() + timeout)
@@ -421,3 +426,11 @@ class Session:
             self.say(f"Child terminated by signal: {child.signal}")
         if child.exit_code is not None:
             self.say(f"Child exited with code: {child.exit_code}")
+
+
+def _await_turn() -> None:
+    """Say on the socket that everything is loaded, and wait for an answer."""
+    fd = int(os.environ.pop(_HOLD))
+    os.write(fd, b".")
+    os.read(fd, 1)
+    os.close(fd)

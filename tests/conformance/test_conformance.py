@@ -1,4 +1,5 @@
-"""The same script through the reference (real bpftrace) and through pytrace; what they print must be equal.
+"""The same script through the reference (real bpftrace) and through pytrace; what they print must be equal, and
+`pytrace compare` must find it so.
 
 Directives beside those of tests/harness/datafile.py: `compare` (stdout stderr status; default stdout and status) and
 `normalise` / `normalise-stderr` (tests/harness/normalise.py).  PYTRACE_CONFORMANCE=reference runs the reference against
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import datafile, machine
-from tests.harness.normalise import NOISE, normalise
+from pytrace.compare.tokens import NOISE
+from tests.harness import comparing, datafile, machine
+from tests.harness.normalise import normalise
 from tests.harness.process import Finished
 from tests.harness.tracer import run_case
 
@@ -42,6 +44,8 @@ def attempt(case: datafile.Case, pytrace: str, test_programs: Path, tmp_path: Pa
     wrong = [part for part in case.words("compare") or ["stdout", "status"] if compared(case, part, expected, found)]
     difference = "".join(compared(case, part, expected, found) for part in wrong)
     where, theirs = f"{case.path.name}:{case.line}", f"the reference's stderr:\n{expected.stderr}"
+    if not wrong and not found.timed_out and (judged := comparing.difference(case, expected, found)):
+        wrong, difference = ["compare"], f"pytrace compare says of the two:\n{judged}"
     return f"{where}\n{difference}\n{found.describe()}\n{theirs}" if wrong or found.timed_out else ""
 
 

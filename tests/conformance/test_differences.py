@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from pytrace.compare.tokens import NOISE
 from tests.harness import machine
-from tests.harness.normalise import NOISE
 from tests.harness.process import run
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "differences.md"

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from pytrace.compare.tokens import NOISE
 from tests.conformance.generated import Program, program
 from tests.harness import forked, machine, process
-from tests.harness.normalise import NOISE
 from tests.harness.process import Finished
 from tests.harness.tracer import SCALE
 

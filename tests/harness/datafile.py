@@ -26,7 +26,8 @@ from tests.harness import machine
 RUNNING = ("run", "needs", "lacks", "env", "before", "after", "timeout", "stdin", "smoke")
 COMPARING = ("compare", "normalise", "normalise-stderr")  # tests/conformance
 EXPECTING = ("expect", "regex", "absent", "stderr", "status")  # tests/live
-DIRECTIVES = frozenset((*RUNNING, *COMPARING, *EXPECTING))
+ALTERING = ("options", "change", "place")  # tests/compare
+DIRECTIVES = frozenset((*RUNNING, *COMPARING, *EXPECTING, *ALTERING))
 
 
 @dataclass(frozen=True)

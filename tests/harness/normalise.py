@@ -1,4 +1,4 @@
-"""What two runs of the same script may differ in, taken out by name.
+"""What two runs of the same script may differ in, taken out by name.  The forms are those of `pytrace.compare.tokens`.
 
 In: output and the names that a test declares.  Out: output to compare byte for byte.  What a newcomer would get wrong:
 nothing is normalised unless the test says so; a test that declares too much compares nothing.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-BUCKET = re.compile(r"^([\[(].*?[)\]]) +\d+ \|[@ ]*\|$", re.M)
+from pytrace.compare.tokens import ADDRESS, BUCKET, TIME
+
+ROW = re.compile(f"^{BUCKET.pattern}$", re.M)
 JSON_BUCKET = re.compile(r'\{"(min|max)": ?-?\d+, ?("max": ?-?\d+, ?)?"count": ?\d+\}')
 
 
@@ -22,7 +24,7 @@ def _uniq(lines: list[str]) -> list[str]:
 
 
 def _bars(text: str) -> str:
-    text = BUCKET.sub("BUCKET", text)
+    text = ROW.sub("BUCKET", text)
     return re.sub(r"(BUCKET\n)+", "BUCKETS\n", text)
 
 
@@ -30,9 +32,9 @@ NORMALISERS: dict[str, Callable[[str], str]] = {
     # every run of digits, with its sign
     "numbers": lambda text: re.sub(r"-?\b\d+(\.\d+)?", "N", text),
     # clock times and dates
-    "times": lambda text: re.sub(r"\b\d\d:\d\d:\d\d(\.\d+)?|\b\d{4}-\d\d-\d\d\b", "TIME", text),
+    "times": lambda text: re.sub(TIME, "TIME", text),
     # 0x… and bare kernel addresses
-    "addresses": lambda text: re.sub(r"\b0x[0-9a-f]+|\bffff[0-9a-f]{12}\b", "ADDRESS", text),
+    "addresses": lambda text: re.sub(ADDRESS, "ADDRESS", text),
     # the +N behind a symbol
     "offsets": lambda text: re.sub(r"\+\d+", "+N", text),
     # lines in any order
@@ -57,14 +59,6 @@ NORMALISERS: dict[str, Callable[[str], str]] = {
     # empty stack frames of unknown depth: only that there is an indented line
     "frames": lambda text: re.sub(r"((?:^|\n)[ ]{4,}\S[^\n]*)+", "\n    FRAMES", text),
 }
-
-# Lines about the machine that either tool may print, whatever the script; dropped from stderr on both sides.
-NOISE = re.compile(
-    r"^WARNING: ([\w -]+: )?[Cc]ould ?n[o']t set RLIMIT_\w+ .*\n"
-    r"|^WARNING: Could not read functions from /\S+/available_filter_functions\..*\n"
-    r"|^libbpf: .*\n",
-    re.M,
-)
 
 
 def normalise(text: str, names: list[str]) -> str:

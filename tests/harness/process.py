@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytrace.compare.tracer import last_pid
 from tests.harness.machine import NR_BPF, ROOT, TRACING
 
 NEXT_ID = {"prog": 11, "map": 12, "link": 31}
@@ -31,13 +32,17 @@ ATTACHED = re.compile(r"^Attached \d+ probes?$", re.M)
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command ended.  `status` is negative for a signal, as subprocess has it."""
+    """How a command ended.  `status` is negative for a signal, as subprocess has it.  `pid`: the shell's, or what it
+    became; `pids`: the machine's last pid before and after; `began`: seconds of the monotonic clock."""
 
     stdout: str
     stderr: str
     status: int
     timed_out: bool
     seconds: float
+    pid: int = 0
+    pids: tuple[int, int] = (0, 0)
+    began: float = 0.0
 
     def describe(self) -> str:
         """For a failed test's message."""
@@ -67,7 +72,7 @@ def run(
     when_attached: Callable[[int], None] | None = None,
 ) -> Finished:
     """Run `command` with bash.  `when_attached(pid)` is called once "Attached N probes" is on stderr."""
-    began = time.monotonic()
+    began, before = time.monotonic(), last_pid()
     child = subprocess.Popen(
         ["bash", "-c", f"exec {command}" if when_attached else command],
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
@@ -91,7 +96,8 @@ def run(
     for reader in readers:
         reader.thread.join(2)
     out, err = (reader.text() for reader in readers)
-    return Finished(out, err, child.returncode, timed_out, time.monotonic() - began)
+    seconds, pids = time.monotonic() - began, (before, last_pid())
+    return Finished(out, err, child.returncode, timed_out, seconds, child.pid, pids, began)
 
 
 class _Reader:

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.harness.datafile import Case
@@ -43,7 +44,7 @@ def run_case(case: Case, tool: str, programs: Path, folder: Path, **env: str) ->
     if not pid:
         return done
     out, err = (re.sub(rf"\b{pid}\b", "PID", text) for text in (done.stdout, done.stderr))
-    return Finished(out, err, done.status, done.timed_out, done.seconds)
+    return replace(done, stdout=out, stderr=err)
 
 
 def _start(command: str) -> subprocess.Popen[bytes]:

@@ -1,0 +1,213 @@
+"""Two documents: what is the same, what is set aside and why, what differs and where.
+
+Place in the pipeline: after `document`.  In: what bpftrace and what pytrace printed.  Out: an `Outcome`.  What a
+newcomer would get wrong: lines are matched first where they stand, then wherever they stand; whether it matters that
+they stand elsewhere is decided in `verdict`, with the help of more runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from difflib import SequenceMatcher
+
+from pytrace.compare.blocks import Blocks
+from pytrace.compare.chance import Chance, Found
+from pytrace.compare.document import Block, Document, Item, Line
+from pytrace.compare.outcome import LINES_ORDER, Finding, Outcome
+from pytrace.compare.tolerance import LINES, Tolerance
+
+OWN_ACTIVITY = "what the tracers saw of each other"
+EARLY = "lines from before both were attached"
+_LONG = 20_000
+"""Lines beyond which only those at the beginning and the end are matched where they stand."""
+_SLACK = 0.1
+"""Seconds that a line may take from the event to us."""
+
+
+class Comparer:
+    """Compares what two runs printed.  `begun`: when both had attached, if what bpftrace alone saw before counts for
+    nothing; `at_begin`: the lines that `begin` prints, which count nevertheless.  `blanks`: empty lines count."""
+
+    def __init__(
+        self,
+        chance: Chance,
+        tolerance: Tolerance,
+        *,
+        blanks: bool = True,
+        begun: float | None = None,
+        at_begin: tuple[re.Pattern[str], ...] = (),
+    ) -> None:
+        self.chance = chance
+        self.tolerance = tolerance
+        self.blanks = blanks
+        self.begun = begun
+        self.at_begin = at_begin
+
+    def compare(self, reference: Document, own: Document) -> Outcome:
+        """Both documents from the beginning to the end."""
+        outcome = Outcome()
+        maps = Blocks(self.chance, self.tolerance, outcome, self.blanks)
+        one, two = (_Side(self, n, document) for n, document in enumerate((reference, own)))
+        pairs, moved, left = _matched(one, two)
+        for i, j in sorted([*pairs, *moved]):
+            self._pair(one.body[i], two.body[j], outcome, maps)
+        if moved:
+            together = sorted([*pairs, *moved])
+            outcome.orders[LINES_ORDER] = (
+                tuple(one.keys[i] for i, _ in together),
+                tuple(two.keys[j] for j in sorted(j for _, j in together)),
+            )
+        self._left(one, two, left, outcome, maps)
+        maps.by_name(one.maps, two.maps)
+        if self.blanks and one.blank != two.blank and not outcome.findings:
+            first, second = (f"{side.blank} empty line{'s' * (side.blank != 1)}" for side in (one, two))
+            outcome.findings.append(Finding("the end", "blank", first, second))
+        return outcome
+
+    def _pair(self, one: Item, two: Item, outcome: Outcome, maps: Blocks) -> None:
+        if isinstance(one, Block) and isinstance(two, Block):
+            maps.compare(one, two)
+        elif isinstance(one, Line) and isinstance(two, Line):
+            found = self.chance.compare(one.text, two.text)
+            outcome.take(found)
+            if not found.same:
+                outcome.findings.append(self._finding(one, two))
+
+    def _near(self, one: Line, two: Line) -> Found:
+        return self.chance.compare(one.text, two.text, self.tolerance.rule(LINES).allows)
+
+    def _finding(self, one: Item | None, two: Item | None) -> Finding:
+        first, second = ("" if item is None else item.text or "(an empty line)" for item in (one, two))
+        item = one or two
+        assert item
+        if isinstance(item, Block):
+            return Finding(item.name, item.name, first, second)
+        return Finding("printed lines", "line " + self.chance.shape(item.text), first, second)
+
+    def _left(self, one: _Side, two: _Side, left: tuple[list[int], list[int]], outcome: Outcome, maps: Blocks) -> None:
+        """Items without an equal on the other side: near enough, different, or on one side only."""
+        shapes: dict[str, list[int]] = defaultdict(list)
+        for j in left[1]:
+            shapes[self._shape(two.body[j])].append(j)
+        alone: list[tuple[int, Item]] = []
+        different: list[tuple[int, Finding]] = []
+        for i in left[0]:
+            others = shapes[self._shape(one.body[i])] or self._in_old_form(one.body[i], two, shapes)
+            if not others:
+                alone.append((0, one.body[i]))
+                continue
+            here, there = one.body[i], two.body[others.pop(0)]
+            if isinstance(here, Block) and isinstance(there, Block):
+                maps.compare(here, there)
+            elif isinstance(here, Line) and isinstance(there, Line):
+                self._like(here, there, outcome, different, i)
+        alone += [(1, two.body[j]) for others in shapes.values() for j in others]
+        alone = [(side, item) for side, item in alone if not self._is_early(side, item, outcome)]
+        self._alone(alone, max(len(one.body), len(two.body)), outcome, different)
+        outcome.findings += [finding for _, finding in sorted(different, key=lambda pair: pair[0])]
+
+    def _in_old_form(self, item: Item, two: _Side, shapes: dict[str, list[int]]) -> list[int]:
+        """Where the other side has the same line in a form that an old version does not know."""
+        if self.blanks or isinstance(item, Block):
+            return []
+        for waiting in shapes.values():
+            other = two.body[waiting[0]] if waiting else None
+            if isinstance(other, Line) and self._near(item, other).same:
+                return waiting
+        return []
+
+    def _like(self, one: Line, two: Line, outcome: Outcome, different: list[tuple[int, Finding]], at: int) -> None:
+        found = self._near(one, two)
+        if found.same:
+            outcome.take(found)
+            if found.near:
+                outcome.within.append(self._finding(one, two).near(found.near))
+        elif self._is_own(one) and self._is_own(two):
+            outcome.set_aside(OWN_ACTIVITY, one.text)
+        else:
+            wide = self.chance.compare(one.text, two.text, lambda a, b: True)
+            different.append((at, self._finding(one, two).near(wide.near if wide.same else [])))
+
+    def _alone(
+        self, alone: list[tuple[int, Item]], total: int, outcome: Outcome, different: list[tuple[int, Finding]]
+    ) -> None:
+        missing = []
+        for side, item in alone:
+            if self._is_own(item):
+                outcome.set_aside(OWN_ACTIVITY, item.text)
+            else:
+                missing.append((side, item))
+        rule = self.tolerance.named(LINES)
+        for side, item in missing:
+            finding = self._finding(*((item, None) if side == 0 else (None, item)))
+            if rule.allows(len(missing), 0, total):
+                outcome.within.append(finding)
+            else:
+                different.append((total + side, finding))
+
+    def _is_own(self, item: Item) -> bool:
+        return self.chance.together and self.chance.is_own(item.text)
+
+    def _is_early(self, side: int, item: Item, outcome: Outcome) -> bool:
+        """Whether bpftrace printed this when it alone was attached, and not from `begin`."""
+        if side or self.begun is None or not 0 < item.at < self.begun + _SLACK:
+            return False
+        if any(pattern.fullmatch(item.text) for pattern in self.at_begin):
+            return False
+        outcome.set_aside(EARLY, item.text)
+        return True
+
+    def _shape(self, item: Item) -> str:
+        return item.name if isinstance(item, Block) else self.chance.shape(item.text)
+
+
+class _Side:
+    """A document in two parts: `body`, what was printed while it ran, with a key for each item, and the maps at the
+    end.  `blank`: empty lines between."""
+
+    def __init__(self, comparer: Comparer, number: int, document: Document) -> None:
+        items = list(document.items)
+        end = len(items)
+        while end and (isinstance(items[end - 1], Block) or not items[end - 1].text):
+            end -= 1
+        rest = items[end:]
+        self.blank = sum(isinstance(item, Line) for item in rest)
+        self.maps = [item for item in rest if isinstance(item, Block)]
+        self.body = [item for item in items[:end] if comparer.blanks or item.text]
+        self.keys = [
+            item.name if isinstance(item, Block) else comparer.chance.form(number, item.text) for item in self.body
+        ]
+
+
+def _matched(
+    one: _Side, two: _Side
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]], tuple[list[int], list[int]]]:
+    """Pairs in the same order, pairs that have moved, and what is left on either side."""
+    a, b = one.keys, two.keys
+    start = 0
+    while start < min(len(a), len(b)) and a[start] == b[start]:
+        start += 1
+    end = 0
+    while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
+        end += 1
+    pairs = [(i, i) for i in range(start)]
+    pairs += [(len(a) - 1 - k, len(b) - 1 - k) for k in range(end)]
+    middle = a[start : len(a) - end], b[start : len(b) - end]
+    if max(map(len, middle)) <= _LONG:
+        for i, j, size in SequenceMatcher(None, *middle, autojunk=False).get_matching_blocks():
+            pairs += [(start + i + k, start + j + k) for k in range(size)]
+    used_a, used_b = {i for i, _ in pairs}, {j for _, j in pairs}
+    waiting: dict[str, list[int]] = defaultdict(list)
+    for j in range(len(b)):
+        if j not in used_b:
+            waiting[b[j]].append(j)
+    moved, left = [], []
+    for i in range(len(a)):
+        if i in used_a:
+            continue
+        if waiting[a[i]]:
+            moved.append((i, waiting[a[i]].pop(0)))
+        else:
+            left.append(i)
+    return pairs, moved, (left, sorted(j for rest in waiting.values() for j in rest))
