@@ -1,5 +1,5 @@
 # Short names for what is done often.  Each is one command; see bin/test for the whole.
-.PHONY: test unit live conformance vm check-kernels bench lint generated wheel clean
+.PHONY: test unit live conformance compare vm check-kernels bench lint generated wheel clean
 
 test:
 	bin/test
@@ -13,6 +13,8 @@ property: # 2,000 generated programs through the reference and pytrace
 	PYTRACE_PROPERTY=2000 PYTRACE_REQUIRE=root,reference bin/test tests/conformance/test_generated.py -n 2
 mutations: # 50,000 damaged scripts, compiled and loaded
 	PYTRACE_MUTATIONS=50000 PYTRACE_REQUIRE=root bin/test tests/unit/test_mutations.py tests/live/test_mutations.py -n 2
+compare: # every conformance script through `pytrace compare`
+	PYTRACE_COMPARE=all PYTRACE_REQUIRE=root,reference bin/test tests/compare/test_whole.py
 vm:
 	PYTRACE_REQUIRE=vm bin/test tests/kernels
 check-kernels:
