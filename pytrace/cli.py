@@ -190,9 +190,9 @@ def _help(topic: str) -> int:
         sys.stdout.write(_usage())
         return 0
     if topic == "compare":
-        from pytrace.compare.arguments import USAGE as COMPARE_USAGE
+        from pytrace.compare.arguments import usage
 
-        sys.stdout.write(COMPARE_USAGE)
+        sys.stdout.write(usage())
         return 0
     from pytrace import reference, toolbox
 

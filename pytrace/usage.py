@@ -22,6 +22,7 @@ SYNOPSIS = (
     "[options] filename",
     "[options] - <stdin input>",
     "[options] -e 'program'",
+    "compare [options] filename | -e 'program'",
     "[options] TOOL [tool's options]",
 )
 _CONFIGURATION = """\
@@ -40,6 +41,7 @@ EXAMPLES = (
     ("-lv 'tracepoint:syscalls:sys_enter_openat'", "the arguments of a tracepoint"),
     ("--help hist", "what hist() does"),
     ("opensnoop -x", "a bundled tool: files that could not be opened"),
+    ("compare script.bt", "whether bpftrace says the same; more: pytrace compare --help"),
 )
 """Words behind the command's name, and what they give."""
 

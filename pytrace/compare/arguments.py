@@ -11,8 +11,9 @@ from pytrace.arguments import split
 from pytrace.compare.tolerance import Tolerance, parse
 from pytrace.compare.verdict import ORDERS
 from pytrace.diagnostics import UsageError
-from pytrace.option_table import OptionDef
+from pytrace.option_table import FORMATS, OptionDef
 from pytrace.record import field, record
+from pytrace.usage import option_help
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,72 +100,85 @@ def _one_of(option: str, *words: str) -> Callable[[str], str]:
     return convert
 
 
-OPTIONS = (
-    OptionDef("against", "", "PATH", _set("against")),
-    OptionDef("all", "", "", _set("show_all", value=True)),
-    OptionDef("as", "", "FORM", _set("compared", _one_of("--as", "text", "json"))),
-    OptionDef("cmd", "c", "CMD", _set("command")),
-    OptionDef("duration", "", "SECONDS", _set("duration", _seconds)),
-    OptionDef("help", "h", "", _set("wants_help", value=True)),
-    OptionDef("include", "", "FILE", _pass("--include")),
-    OptionDef("messages", "", "", _set("count_messages", value=True)),
-    OptionDef("order", "", "HOW", _set("order", _one_of("--order", *ORDERS))),
-    OptionDef("pid", "p", "PID", _pass("-p")),
-    OptionDef("runs", "", "N", _set("runs", _count)),
-    OptionDef("tolerance", "", "HOW", _tolerance),
-    OptionDef("unsafe", "", "", _pass("--unsafe", takes=False)),
-    OptionDef("warnings", "k", "", _pass("-k", takes=False)),
-    OptionDef("workload", "", "CMD", _set("workload")),
-    OptionDef("", "I", "DIR", _pass("-I")),
-    OptionDef("", "e", "PROGRAM", _set("script")),
-    OptionDef("", "f", "FORMAT", _set("form", _one_of("-f", "text", "json"))),
+_RUN = (
+    OptionDef("", "e", "PROGRAM", _set("script"), "compare this program", shown="'program'"),
+    OptionDef(
+        "cmd", "c", "CMD", _set("command"),
+        "run the two in turn, each with a fresh CMD; without it both run at the same time and see the same activity",
+    ),
+    OptionDef(
+        "workload", "", "CMD", _set("workload"), "run CMD once, when both have attached; its end is the end of both"
+    ),
+    OptionDef(
+        "duration", "", "SECONDS", _set("duration", _seconds),
+        "end both after so many seconds; without it they run until they end by themselves, or until Ctrl-C",
+    ),
+    OptionDef("runs", "", "N", _set("runs", _count), "do it N times: only what differs every time is a difference"),
+    OptionDef(
+        "against", "", "PATH", _set("against"),
+        "the bpftrace to compare with; without it the first one on PATH that is not pytrace",
+    ),
+)  # fmt: skip
+_PASSED = (
+    OptionDef("pid", "p", "PID", _pass("-p"), "filter actions and enable USDT probes on PID"),
+    OptionDef("", "I", "DIR", _pass("-I"), "add the directory to the include search path"),
+    OptionDef("include", "", "FILE", _pass("--include"), "add an #include file before preprocessing"),
+    OptionDef("unsafe", "", "", _pass("--unsafe", takes=False), "allow unsafe/destructive functionality"),
+    OptionDef("warnings", "k", "", _pass("-k", takes=False), "emit a warning when probe read helpers return an error"),
 )
+_COUNTED = (
+    OptionDef(
+        "tolerance", "", "HOW", _tolerance,
+        "by how much numbers may differ: 5% (of the larger one), 3 (by so much) or any; for one map @name=5%, for one "
+        "key @name[key]=3; lines=5% for the numbers in printed lines, and for how many of them may be missing; several "
+        "with commas, the most particular one decides.  Of a histogram, a percentage is of all that it counts",
+    ),
+    OptionDef(
+        "order", "", "HOW", _set("order", _one_of("--order", *ORDERS)),
+        "the order of printed lines; auto: it counts if each of the two keeps to its own in further runs",
+        values=ORDERS,
+    ),
+    OptionDef("as", "", "FORM", _set("compared", _one_of("--as", *FORMATS)), "what both print", values=FORMATS),
+    OptionDef("messages", "", "", _set("count_messages", value=True), "what is on standard error counts too"),
+)  # fmt: skip
+_REPORT = (
+    OptionDef("", "f", "FORMAT", _set("form", _one_of("-f", *FORMATS)), "form of the report", values=FORMATS),
+    OptionDef("all", "", "", _set("show_all", value=True), "every difference, not only the first ones"),
+    OptionDef("help", "h", "", _set("wants_help", value=True), "show this help message"),
+)
+SECTIONS = (
+    ("WHAT RUNS", _RUN), ("PASSED ON TO BOTH", _PASSED), ("WHAT COUNTS", _COUNTED), ("THE REPORT", _REPORT),
+)  # fmt: skip
+OPTIONS = tuple(option for _, group in SECTIONS for option in group)
 
-USAGE = """\
+_HEAD = """\
 pytrace compare - run a script with real bpftrace and with pytrace, and compare what they print
 
 USAGE:
     pytrace compare [options] filename [parameters] [-- named parameters]
     pytrace compare [options] -e 'program' [parameters] [-- named parameters]
 
-WHAT RUNS:
-    -e 'program'        compare this program
-    -c, --cmd CMD       run the two in turn, each with a fresh CMD
-                        (without it both run at the same time and see the same activity)
-    --workload CMD      run CMD once, when both have attached; its end is the end of both
-    --duration SECONDS  end both after so many seconds (without it: when they end by themselves,
-                        or at Ctrl-C)
-    --runs N            do it N times; only what differs every time is a difference
-    --against PATH      the bpftrace to compare with (without it: the first one on PATH)
-    -p, --pid PID   -I DIR   --include FILE   --unsafe   -k, --warnings
-                        passed on to both
-
-WHAT COUNTS:
-    --tolerance HOW     by how much numbers may differ: 5% (of the larger one), 3 (by so much) or any;
-                        for one map @name=5%, for one key @name[key]=3, for the number of printed
-                        lines and the numbers in them lines=5%; several with commas between them,
-                        the most particular one decides.  Of a histogram, a percentage is of all that
-                        it counts, and holds for each bucket
-    --order HOW         the order of printed lines: 'exact', 'any', or 'auto': it counts if each of the
-                        two keeps to its own order in further runs
-    --as FORM           what is compared: 'text', or 'json', which both then print
-    --messages          what is printed on standard error counts too
-
-THE REPORT:
-    -f FORMAT           'text' or 'json'
-    --all               every difference, not only the first ones
-    -h, --help          show this help message
-
+"""
+_TAIL = """\
 EXIT STATUS:
     0  equal, or equal within the tolerance
     1  different
     2  could not compare: no bpftrace, a script that an old bpftrace does not know, no permission
 
 EXAMPLES:
-    pytrace compare -c 'ls /' -e 'tracepoint:syscalls:sys_enter_openat { @[comm, str(args.filename)] = count(); }'
+    pytrace compare -c 'ls /' -e 'tracepoint:syscalls:sys_enter_openat { @[comm] = count(); }'
+        in turn, each with an ls of its own
     pytrace compare --duration 5 --tolerance 5% -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'
+        at the same time, on whatever goes on
     pytrace compare --workload 'make -C src' --runs 3 opens.bt
+        at the same time, on what make does
 """
+
+
+def usage() -> str:
+    """What `pytrace compare --help` says."""
+    groups = [f"{heading}:\n{''.join(map(option_help, options))}\n" for heading, options in SECTIONS]
+    return _HEAD + "".join(groups) + _TAIL
 
 
 def request(argv: list[str]) -> Request:

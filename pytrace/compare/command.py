@@ -12,7 +12,7 @@ import re
 import sys
 
 from pytrace.compare import report, script, versions
-from pytrace.compare.arguments import USAGE, Request, request
+from pytrace.compare.arguments import Request, request, usage
 from pytrace.compare.chance import NAMES, Chance, Facts
 from pytrace.compare.comparer import Comparer
 from pytrace.compare.document import read, read_json
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     try:
         asked = request(argv)
         if asked.wants_help:
-            sys.stdout.write(USAGE)
+            sys.stdout.write(usage())
             return 0
         _read_standard_input(asked)
         comparison = compare(asked)
