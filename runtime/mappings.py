@@ -16,6 +16,7 @@ from time import monotonic
 
 from pytrace.runtime.sys import kernel
 from pytrace.runtime.sys.perf import PerfEvent
+from pytrace.runtime.vdso import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ class Mappings:
         self.update()
         for start, end, offset, path in reversed(self._known.get(pid, ())):  # the latest mapping covers earlier ones
             if start <= address < end:
-                return (path, address - start + offset) if path.startswith("/") else None
+                named = path.startswith("/") or is_ours(path, start)
+                return (path, address - start + offset) if named else None
         return None
 
 

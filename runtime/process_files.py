@@ -37,14 +37,17 @@ class ProcessFiles:
         now = monotonic()
         if not read or (fresh and now - read >= _PERIOD):
             from pytrace.runtime.mappings import current
+            from pytrace.runtime.vdso import is_ours
 
-            rows = [row for row in current(pid) if row[3].startswith("/")]
+            rows = [row for row in current(pid) if row[3].startswith("/") or is_ours(row[3], row[0])]
             self._known[pid, program] = now, rows
         return rows
 
 
 def _opened(pid: int, start: int, end: int, path: str) -> str:
-    """The path of a mapping, if it is the same file from here; else what leads to it."""
+    """The path of a mapping, if it is the same file from here; else what leads to it.  The vDSO has a name only."""
+    if not path.startswith("/"):
+        return path
     link = f"/proc/{pid}/map_files/{start:x}-{end:x}"
     try:
         return path if os.path.samefile(path, link) else link

@@ -19,21 +19,24 @@ _NEAREST = 16
 
 
 class SymbolTable:
-    """Functions of an ELF file and of its separate debug file; empty when it cannot be read."""
+    """Functions of an ELF file and of its separate debug file, or of the vDSO; empty when it cannot be read."""
 
     def __init__(self, path: str, demangle: bool) -> None:
+        from pytrace.runtime import vdso
         from pytrace.runtime.elf import ElfError, ElfFile, debug_file
+        from pytrace.runtime.linkage_stubs import stubs
 
         self._demangle = demangle
         self._rows: list[tuple[int, int, str]] = []
         self._segments: list[Any] = []
         try:
-            elf = ElfFile(path)
+            elf = ElfFile(path, vdso.image() if path == vdso.NAME else None)
             rows = {(s.address, s.size, s.name) for s in elf.symbols()}
             self._segments = [s for s in elf.segments if s.executable]
             separate = None if elf.section(".symtab") else debug_file(elf) or elf.mini_debug_info()
             if separate is not None:
                 rows |= {(s.address, s.size, s.name) for s in separate.symbols()}
+            rows |= set(stubs(elf))
         except (OSError, ElfError):
             return
         self._rows = sorted(rows)
@@ -61,7 +64,13 @@ _demangler: Any = None
 
 
 def demangled(name: str) -> str:
-    """A C++ name as it was written, through __cxa_demangle of the C++ library; other names as they are."""
+    """A C++ name as it was written, through __cxa_demangle of the C++ library; other names as they are.  What stands
+    behind an `@` (a stub's `@plt`) stays."""
+    name, at, version = name.partition("@")
+    return _without_suffix(name) + at + version
+
+
+def _without_suffix(name: str) -> str:
     global _demangler
     if not name.startswith("_Z"):
         return name

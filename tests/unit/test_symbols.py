@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from pytrace.runtime import mappings
+from pytrace.runtime import mappings, vdso
+from pytrace.runtime.elf import ElfFile
+from pytrace.runtime.linkage_stubs import stubs
 from pytrace.runtime.mappings import Mappings
 from pytrace.runtime.symbol_table import SymbolTable, demangled
 from pytrace.runtime.symbols import KernelSymbols, Symbols
@@ -93,6 +96,25 @@ def test_demangling() -> None:
     assert demangled("plain") == "plain"
     assert demangled("_Z3addii") in ("add(int, int)", "_Z3addii")  # without a C++ library it stays
     assert demangled("_Z") == "_Z"
+    assert demangled("_Z3addii@plt") == demangled("_Z3addii") + "@plt"
+
+
+def test_stubs_are_named_as_the_disassembler_names_them() -> None:
+    program = "/usr/bin/bash"
+    words = ["objdump", "-d", "-j", ".plt", "-j", ".plt.sec", "-j", ".plt.got", program]
+    shown = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    expected = {(int(at, 16), name) for at, name in re.findall(r"^([0-9a-f]+) <(\w+@plt)>:$", shown, re.M)}
+    assert len(expected) > 100
+    assert {(at, name) for at, _, name in stubs(ElfFile(program))} == expected
+    table = SymbolTable(program, demangle=False)
+    assert all(table.at(at + 5) == (name, 5) for at, name in expected)
+
+
+def test_library_of_the_kernel() -> None:
+    table = SymbolTable(vdso.NAME, demangle=False)
+    elf = ElfFile(vdso.NAME, vdso.image())
+    time = next(s for s in elf.symbols() if s.name == "__vdso_time")
+    assert table.at_offset(elf.offset_of(time.address) + 1) == ("time", 1)
 
 
 def test_symbol_table_of_a_program(tmp_path: Path) -> None:
