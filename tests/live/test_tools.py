@@ -125,7 +125,7 @@ def execs(folder: Path) -> Callable[[], None]:
 
 
 def test_execsnoop_shows_each_program(pytrace: str, tmp_path: Path) -> None:
-    lines = traced(f"{pytrace} execsnoop -n noted --ppid {OWN}", execs(tmp_path))
+    lines = traced(f"{pytrace} execsnoop -n noted -P {OWN}", execs(tmp_path))
     assert lines[0].split() == ["PCOMM", "PID", "PPID", "RET", "ARGS"]
     rows = [line.split() for line in lines[1:]]
     assert [[row[0], *row[2:]] for row in rows] == [
@@ -163,7 +163,7 @@ def test_syscount_counts_failures_and_processes(pytrace: str) -> None:
     assert rows["openat"] == ["9"]
     rows = table(traced(f"{pytrace} syscount -e 2 -p {OWN}", lambda: times(8, lambda: os.rmdir("/no/such"))))
     assert rows["rmdir"] == ["8"]
-    rows = table(traced(f"{pytrace} syscount -P --syscall getppid -T 40", lambda: times(31, os.getppid)))
+    rows = table(traced(f"{pytrace} syscount -P --syscall getppid -T 40 -c {os.getppid()}", lambda: times(31, os.getppid)))
     assert rows[str(OWN)] == [COMM, "31"]
 
 
@@ -289,8 +289,8 @@ def test_offcputime_adds_up_waits(pytrace: str) -> None:
 
 @pytest.mark.feature("perf_software")
 def test_profile_samples_a_busy_process(pytrace: str, test_programs: Path) -> None:
-    program = test_programs / "act"
-    lines = traced(f"{pytrace} profile -U -F 99", lambda: subprocess.run([program, "busy", "1000"], check=True))
+    words = ["taskset", "-c", "0", test_programs / "act", "busy", "1000"]
+    lines = traced(f"{pytrace} profile -U -F 99 -C 0", lambda: subprocess.run(words, check=True))
     assert lines[0] == "Sampling at 99 Hertz of all threads... Hit Ctrl-C to end."
     seen = sum(int(n) for n in re.findall(r"^, act, \d+\]: (\d+)$", "\n".join(lines), re.M))
     assert 20 <= seen <= 110
@@ -340,7 +340,7 @@ def test_hardirqs_and_softirqs_make_tables(pytrace: str) -> None:
         assert lines[1].split() == [title, "TOTAL_usecs"]
         values = [int(line.split()[-1]) for line in lines[2:]]
         assert values == sorted(values)
-        lines = traced(f"{pytrace} {tool} -C 1 1", lambda: None, interrupt=False)
+        lines = traced(f"{pytrace} {tool} -C -c 0 1 1", lambda: None, interrupt=False)
         assert lines[1].split() == [title, "TOTAL_count"]
     assert any(line.split()[0] in ("timer", "sched", "rcu", "hrtimer") for line in lines[2:])
 

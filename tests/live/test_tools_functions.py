@@ -62,10 +62,11 @@ def test_stackcount_counts_stacks(pytrace: str, test_programs: Path) -> None:
     lines = traced(f"{pytrace} stackcount -P uprobe:{program}:inner", lambda: ran(program))
     text = "\n".join(lines)
     assert re.search(r"^@user_of\[\n        inner\+\d+\n(?: .*\n)*, calls, \d+\]: 1$", text, re.M), text
-    lines = traced(
-        f"{pytrace} stackcount t:syscalls:sys_enter_getppid -p {OWN}", lambda: [os.getppid() for _ in range(4)]
-    )
-    assert lines[0] == "@kernel[" and lines[-1] == "]: 4"
+    for flags, title in (("", "@stacks["), ("-K", "@kernel["), ("-PK", "@kernel_of[")):
+        command = f"{pytrace} stackcount t:syscalls:sys_enter_getppid -p {OWN} {flags}"
+        lines = traced(command, lambda: [os.getppid() for _ in range(4)])
+        counts = re.findall(r"\]: (\d+)$", "\n".join(lines), re.M)
+        assert lines[0] == title and sum(map(int, counts)) == 4
 
 
 def test_funclatency_measures_calls(pytrace: str, test_programs: Path) -> None:
@@ -93,7 +94,7 @@ def test_functions_of_the_kernel(pytrace: str) -> None:
         assert lines[-1] == "@count[kprobe:vfs_unlink]: 50"
         lines = traced(f"{pytrace} funclatency -u -p {OWN} vfs_unlink", act)
         assert in_buckets(lines) == 50
-        lines = traced(f"{pytrace} stackcount -p {OWN} kprobe:vfs_unlink", act)
+        lines = traced(f"{pytrace} stackcount -K -p {OWN} kprobe:vfs_unlink", act)
         assert lines[0] == "@kernel[" and lines[-1] == "]: 50"
     finally:
         touched.unlink()
@@ -157,7 +158,7 @@ def test_bashreadline_shows_each_line(pytrace: str) -> None:
         os.close(terminal)
         pids.append(pid)
 
-    lines = traced(f"{pytrace} bashreadline", act)
+    lines = traced(f"{pytrace} bashreadline -s /bin/bash", act)
     assert lines[0].split() == ["TIME", "PID", "COMMAND"]
     typed = [line.split(maxsplit=2)[1:] for line in lines[1:] if f" {pids[0]} " in line]
     assert typed == [[str(pids[0]), "echo one two"], [str(pids[0])], [str(pids[0]), "exit"]]

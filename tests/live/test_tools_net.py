@@ -65,7 +65,7 @@ def test_tcpconnect_shows_refused_connections(pytrace: str) -> None:
             with suppress(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port))
 
-        assert len(traced(f"{pytrace} tcpconnect -P {port}", act)) == 2
+        assert len(traced(f"{pytrace} tcpconnect -P 1,{port},2", act)) == 2
         assert len(traced(f"{pytrace} tcpconnect -P {port} -u 12345", act)) == 1
 
 
