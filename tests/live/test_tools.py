@@ -163,7 +163,8 @@ def test_syscount_counts_failures_and_processes(pytrace: str) -> None:
     assert rows["openat"] == ["9"]
     rows = table(traced(f"{pytrace} syscount -e 2 -p {OWN}", lambda: times(8, lambda: os.rmdir("/no/such"))))
     assert rows["rmdir"] == ["8"]
-    rows = table(traced(f"{pytrace} syscount -P --syscall getppid -T 40 -c {os.getppid()}", lambda: times(31, os.getppid)))
+    command = f"{pytrace} syscount -P --syscall getppid -T 40 -c {os.getppid()}"
+    rows = table(traced(command, lambda: times(31, os.getppid)))
     assert rows[str(OWN)] == [COMM, "31"]
 
 
