@@ -298,6 +298,11 @@ class Emitter:
     ) -> None:
         events.emit(self, row_key, fields, data, span, fill)
 
+    def send(
+        self, row_key: str, fields: list[tuple[str, Type]], data: Any, span: Span, record: Any, size: Any
+    ) -> None:
+        events.send(self, row_key, fields, data, span, record, size)
+
     def runtime_error(self, kind: str, span: Span) -> None:
         events.runtime_error(self, kind, span)
 

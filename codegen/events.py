@@ -52,6 +52,16 @@ def emit(
             _count_lost(em)
 
 
+def send(
+    em: Emitter, row_key: str, fields: list[tuple[str, Type]], data: Any, span: Span, record: Any, size: Any
+) -> None:
+    """One record of `size` bytes from memory of the program's own: copied into the ring, or counted as lost."""
+    em.put(record, em.const(em.event(row_key, Layout.of(fields, start=8), data, span)))
+    result = em.helper("ringbuf_output", em.module.map_handle(RING), record, size, 0)
+    with em.when(em.builder.icmp_signed("<", result, em.const(0))):
+        _count_lost(em)
+
+
 def _count_lost(em: Emitter, program: Any = None) -> None:
     """Count a lost event of `program`, an i64: this one if None."""
     program = em.const(em.program_index) if program is None else program

@@ -322,6 +322,13 @@ class Lowering(Protocol):
         failed reservation counts as a lost event of this probe.  `data`: plain values for the handler."""
         ...
 
+    def send(
+        self, row_key: str, fields: list[tuple[str, Type]], data: Any, span: Span, record: Any, size: Any
+    ) -> None:
+        """As `emit`, for records whose size is only known at run time: `size` (i64) bytes of memory that the program
+        has filled, the fields at the places of a layout that starts at byte 8 and whatever stands behind them."""
+        ...
+
     def runtime_error(self, kind: str, span: Span) -> None:
         """Report `divide_by_zero`, `out_of_bounds`, `no_cpid` … at run time (spec 07 §6)."""
         ...
@@ -337,6 +344,8 @@ class Handling(Protocol):
     """runtime.output.Output: text or JSON."""
     maps: Mapping[str, Any]
     """`@name` -> runtime.maps.MapReader."""
+    kept: dict[str, Any]
+    """What the handlers of several events have in common, by a name that their rows choose."""
 
     @property
     def links(self) -> Iterable[Any]:

@@ -87,6 +87,7 @@ class Session:
         self.output = output
         self.config: Mapping[str, Any] = program.config
         self.maps: Mapping[str, Any] = {}
+        self.kept: dict[str, Any] = {}
         self.child: Child | None = None
         self.exit_status = 0
         self.rows = rows
