@@ -17,6 +17,7 @@ from pytrace.record import record
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools")
 _PARAMETERS = "// parameters:"
+_REPEATED = "..."
 
 
 def names() -> list[str]:
@@ -58,12 +59,14 @@ def _manual(text: str) -> str:
 
 @record
 class ToolOption:
-    """One option as a header declares it; `argument`: what its value is (PID, SECONDS), "" for none."""
+    """One option as a header declares it; `letter` may be several (`tt`); `argument`: what its value is (PID, SECONDS),
+    "" for none; `repeated`: it may be given several times."""
 
     letter: str
     long: str
     argument: str
     doc: str
+    repeated: bool = False
 
 
 class Tool:
@@ -77,6 +80,7 @@ class Tool:
         """Flag letter to long name."""
         self.takes_value = {o.long: bool(o.argument) for o in self.options}
         """Long name to whether a value follows."""
+        self.repeated = {o.long for o in self.options if o.repeated}
         self.parameters = [word.partition("=") for word in text.partition(_PARAMETERS)[2].partition("\n")[0].split()]
 
     def option(self, word: str) -> ToolOption | None:
@@ -94,6 +98,8 @@ class Tool:
             if equals or not self.takes_value[name]:
                 return [word], at + 1
             return self._with_value(f"option '--{name}'", name, argv, at + 1)
+        if word[1:] in self.letters and not self.takes_value[self.letters[word[1:]]]:
+            return [f"--{self.letters[word[1:]]}"], at + 1
         if word[1:2] not in self.letters:
             return None
         found: list[str] = []
@@ -124,6 +130,8 @@ class Tool:
         for i, (name, optional, default) in enumerate(self.parameters):
             chosen = [w for w in named if w.startswith(f"--{name}=")]
             named = [w for w in named if w not in chosen]
+            if name in self.repeated and chosen:
+                chosen = ["=" + ",".join(w.partition("=")[2] for w in chosen)]
             if i == len(positional):
                 if not optional and not chosen and "--help" not in named:
                     raise UsageError(f"{self.name}: {name} is missing", hint=f"pytrace --help {self.name}")
@@ -134,9 +142,11 @@ class Tool:
 def _declared(line: str) -> ToolOption | None:
     """`    -p, --pid=PID   only this process`; None if no long name is given."""
     words, _, doc = line.strip().partition("  ")
-    letter = words[1] if words[1:2] != "-" and words[2:3] == "," else ""
+    first, comma, _ = words.partition(",")
+    letter = first[1:] if comma and first[1:2] != "-" else ""
     long, _, argument = words.partition("--")[2].partition("=")
-    return ToolOption(letter, long, argument, doc.strip()) if long else None
+    repeated = argument.endswith(_REPEATED)
+    return ToolOption(letter, long, argument.removesuffix(_REPEATED), doc.strip(), repeated) if long else None
 
 
 def find(name: str) -> Tool | None:
