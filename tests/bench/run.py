@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Ratios against the reference, side by side in one run:  tests/bench/run.py [--json FILE] [--rounds N] [PART…]
 
-PART is any of: start memory event storm (default: all), and attach and kprobes, which keep the kernel busy for minutes.
-Root, one quiet core.  It prints a table and, with --json, the numbers.  It judges nothing: absolute times are not
-portable, and a busy machine moves even ratios.
+PART is any of: start memory event storm (default: all), attach and kprobes, which keep the kernel busy for minutes, and
+strace.  Root, one quiet core.  It prints a table and, with --json, the numbers.  It judges nothing: absolute times are
+not portable, and a busy machine moves even ratios.
 
 - start   seconds from starting the process to its "Attached" line, median; pytrace cold (no compile cache) and warm
 - memory  peak resident memory of such a run, MiB
@@ -13,6 +13,8 @@ portable, and a busy machine moves even ratios.
           71 ms to let go of each), by wildcard; and from the signal to the end of the process
 - kprobes the same of about 250, 500 and 1,000 kernel functions (one link for all, where the kernel has kprobe_multi),
           and of about 100 with a program and an event for each; after each run no function may still be traced
+- strace  by how much `find /usr -name x` becomes slower under strace -f -o and under pytrace strace -f: seconds with
+          less seconds without, medians; and the whole of each run, with what the tracer itself does
 - storm   two million printf events at one core's full speed: lines that arrived, and losses that were reported
 """
 
@@ -273,13 +275,41 @@ def measure_storm(reference: Tool, ours: Tool, loop: Path, folder: Path) -> dict
     return found
 
 
+def measure_strace(ours: Tool, programs_: Path, folder: Path, rounds: int) -> dict[str, float]:
+    """Medians; the three ways take turns."""
+    note = folder / "took"
+    command = [str(programs_ / "syscalls"), "time", str(note), "/usr/bin/find", "/usr", "-name", "x"]
+    ways = {
+        "alone": command,
+        "strace": ["strace", "-f", "-o", str(folder / "theirs"), *command],
+        "pytrace": [*ours.command, "-q", "-o", str(folder / "ours"), "strace", "-f", "-c", " ".join(command)],
+    }
+    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # once for the page cache
+    for _ in range(rounds):
+        for way, words in ways.items():
+            began = time.monotonic()
+            subprocess.run(
+                words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, env=ours.env, cwd=folder
+            )
+            times[way].append((int(note.read_text()) / 1e9, time.monotonic() - began))
+    took, whole = ({way: statistics.median(v[i] for v in values) for way, values in times.items()} for i in (0, 1))
+    found = {f"strace find {way} s": seconds for way, seconds in took.items()}
+    found |= {f"strace whole run {way} s": seconds for way, seconds in whole.items()}
+    for name, seconds in (("find", took), ("whole run", whole)):
+        found[f"strace {name} slow-down ratio"] = (seconds["pytrace"] - seconds["alone"]) / (
+            seconds["strace"] - seconds["alone"]
+        )
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="start memory event storm attach kprobes")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="start memory event storm attach kprobes strace")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     parser.add_argument("--rounds", type=int, default=15, help="starts of each kind (default 15)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm", "attach", "kprobes"}:
+    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm", "attach", "kprobes", "strace"}:
         parser.error(f"no such part: {' '.join(sorted(unknown))}")
     more = ("kprobe", "filter_functions") if "kprobes" in arguments.parts else ()
     for feature in ("root", "reference", "gcc", "tracepoint", *more):
@@ -305,6 +335,8 @@ def main() -> int:
             found |= measure_attach(reference, ours, cache, uprobe_scripts(folder), min(arguments.rounds, 5))
         if "kprobes" in parts:
             found |= measure_attach(reference, ours, cache, kprobe_scripts(), min(arguments.rounds, 5))
+        if "strace" in parts:
+            found |= measure_strace(ours, loop.parent, folder, min(arguments.rounds, 5))
         if "storm" in parts:
             found |= measure_storm(reference, ours, loop, folder)
     for name, value in found.items():

@@ -237,6 +237,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "bash": lambda: _command("bash"),
     "zsh": lambda: _command("zsh"),
     "vim": lambda: _command("vim"),
+    "strace": lambda: _command("strace"),
     "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",
     "shipped_tools": lambda: "" if shipped_tools() else "no *.bt; PYTRACE_SHIPPED_TOOLS may name their folder",
     "vm": lambda: _command("qemu-system-x86_64") or _kernel(),

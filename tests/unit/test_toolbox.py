@@ -75,6 +75,8 @@ def test_table_has_a_line_for_each() -> None:
         ("biolatency 1 -m 10", ["milliseconds"], ["1", "10"]),
         ("profile -F 99", [], ["99999999", "99"]),
         ("funccount -i 2 kprobe:vfs_*", [], ["kprobe:vfs_*", "2", "99999999"]),
+        ("strace -tt -fp 5", ["microseconds", "follow"], ["all", "5"]),
+        ("strace -ft -p 5 --pid=6,7 -e %file", ["follow", "absolute-timestamps"], ["%file", "5,6,7"]),
     ],
 )
 def test_tools_own_options(words: str, named: list[str], positional: list[str]) -> None:
