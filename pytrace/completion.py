@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "completions")
 _SCRIPTS = {"bash": "bash/pytrace", "zsh": "zsh/_pytrace"}
 _SUFFIXES = (".pt", ".bt")
+COMPARE = ("compare", "whether real bpftrace says the same of a script")
 
 
 @record
@@ -117,6 +118,11 @@ class _Place:
         elif word.startswith("-") and word != "-":
             self._read_option(word)
         else:
+            if word == "compare" and not self.words and not self.given and not os.path.exists(word):
+                from pytrace.compare.arguments import OPTIONS as ITS_OPTIONS
+
+                self.table = ITS_OPTIONS
+                return
             self.words.append(word)
             if len(self.words) == 1 and not self.given & {"e", "list"}:
                 from pytrace import toolbox
@@ -180,7 +186,8 @@ def complete(words: list[str]) -> Offer:
         return _parameter(place.tool, place.words[1:], current)
     if place.words or "e" in place.given:
         return _files(current)
-    found = _either(_matching(_tools(), current), _scripts(current))
+    first = [*_tools(), COMPARE] if place.table is OPTIONS else []
+    found = _either(_matching(first, current), _scripts(current))
     return found if found.candidates else _files(current)
 
 
@@ -246,7 +253,7 @@ def _topics() -> list[tuple[str, str]]:
     from pytrace.defs.index import NAMES
 
     names = {name for names in NAMES.values() for name in names if name.isidentifier() and not name.startswith("_")}
-    return [*((name, "") for name in sorted(names)), *_tools()]
+    return [*((name, "") for name in sorted(names)), *_tools(), COMPARE]
 
 
 def _files(current: str, wanted: Callable[[str], bool] = lambda path: True) -> Offer:

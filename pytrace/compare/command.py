@@ -130,7 +130,10 @@ def outcome_of(pair: Pair, reference: Reference, asked: Request, remarks: list[s
     reader = read_json if asked.compared == "json" else read
     outcome = comparer.compare(reader(first, _arrival(one, texts[0])), reader(texts[1], _arrival(two, texts[1])))
     for title in forms:
-        outcome.set_aside(f"{reference.title}: {title}")
+        outcome.set_aside(title)
+    for name, run in zip(NAMES, (one, two), strict=True):
+        if lost := versions.lost(run.err, run.out):
+            remarks.append(f"{name} lost {lost} events in a run: what is missing there may be among them")
     if one.status != two.status:
         outcome.findings.append(Finding("exit status", "status", str(one.status), str(two.status)))
     if one.interrupted != two.interrupted and pair.both:

@@ -8,7 +8,7 @@ they stand elsewhere is decided in `verdict`, with the help of more runs.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
 from pytrace.compare.blocks import Blocks
@@ -19,8 +19,9 @@ from pytrace.compare.tolerance import LINES, Tolerance
 
 OWN_ACTIVITY = "what the tracers saw of each other"
 EARLY = "lines from before both were attached"
-_LONG = 20_000
-"""Lines beyond which only those at the beginning and the end are matched where they stand."""
+_MOST_WORK = 3_000_000
+"""Pairs of equal lines beyond which only those at the beginning and the end are matched where they stand, others in the
+order in which they come."""
 _SLACK = 0.1
 """Seconds that a line may take from the event to us."""
 
@@ -50,14 +51,12 @@ class Comparer:
         maps = Blocks(self.chance, self.tolerance, outcome, self.blanks)
         one, two = (_Side(self, n, document) for n, document in enumerate((reference, own)))
         pairs, moved, left = _matched(one, two)
-        for i, j in sorted([*pairs, *moved]):
+        matched = sorted([*pairs, *moved])
+        for i, j in matched:
             self._pair(one.body[i], two.body[j], outcome, maps)
-        if moved:
-            together = sorted([*pairs, *moved])
-            outcome.orders[LINES_ORDER] = (
-                tuple(one.keys[i] for i, _ in together),
-                tuple(two.keys[j] for j in sorted(j for _, j in together)),
-            )
+        orders = tuple(one.keys[i] for i, _ in matched), tuple(two.keys[j] for j in sorted(j for _, j in matched))
+        if orders[0] != orders[1]:
+            outcome.orders[LINES_ORDER] = orders
         self._left(one, two, left, outcome, maps)
         maps.by_name(one.maps, two.maps)
         if self.blanks and one.blank != two.blank and not outcome.findings:
@@ -194,7 +193,8 @@ def _matched(
     pairs = [(i, i) for i in range(start)]
     pairs += [(len(a) - 1 - k, len(b) - 1 - k) for k in range(end)]
     middle = a[start : len(a) - end], b[start : len(b) - end]
-    if max(map(len, middle)) <= _LONG:
+    counts = [Counter(side) for side in middle]
+    if sum(count * counts[1][key] for key, count in counts[0].items()) <= _MOST_WORK:
         for i, j, size in SequenceMatcher(None, *middle, autojunk=False).get_matching_blocks():
             pairs += [(start + i + k, start + j + k) for k in range(size)]
     used_a, used_b = {i for i, _ in pairs}, {j for _, j in pairs}

@@ -169,7 +169,7 @@ def read_json(text: str, arrival: list[tuple[int, float]] | None = None) -> Docu
             items.append(line)
             continue
         kind, data = (message.get("type"), message.get("data")) if isinstance(message, dict) else ("", None)
-        if kind == "attached_probes":
+        if kind in ("attached_probes", "lost_events"):
             continue
         if kind in ("map", "hist", "stats") and isinstance(data, dict):
             items += [Block(name, _json_elements(name, kind, value), line.at) for name, value in data.items()]

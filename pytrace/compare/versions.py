@@ -124,6 +124,7 @@ def messages(text: str) -> str:
 
 def lost(*texts: str) -> int:
     """How many events a tracer says that it has lost: in all, or each time."""
+    texts = tuple(re.sub(r'.*"type": "lost_events".*"events": (\d+).*', r"Lost \1 events", text) for text in texts)
     totals = [int(n) for text in texts for n in re.findall(r"Total lost event count: (\d+)", text)]
     return max(totals) if totals else sum(int(n) for text in texts for n in re.findall(r"(?m)^Lost (\d+) events", text))
 
@@ -143,7 +144,9 @@ _BOOLEANS = {("1", "true"), ("-1", "true"), ("0", "false")}
 _STATS = re.compile(r"count (-?\d+), average (-?\d+), total (-?\d+)")
 
 OLD_FORMS = (
-    OldForm((0, 27), "stats as words", rewrite=lambda t: _STATS.sub(r"{ .count = \1, .average = \2, .total = \3 }", t)),
+    OldForm(
+        (0, 27), "statistics as words", rewrite=lambda t: _STATS.sub(r"{ .count = \1, .average = \2, .total = \3 }", t)
+    ),
     OldForm((0, 27), "booleans as numbers", means=lambda old, new: (old, new) in _BOOLEANS),
     OldForm((0, 23), "pointers as decimal numbers", means=lambda old, new: new.startswith("0x") and _is(old, new)),
     OldForm((0, 22), "enumerations as numbers", means=lambda old, new: old.isdigit() and _is_name(new)),

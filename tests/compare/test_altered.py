@@ -17,7 +17,7 @@ from tests.harness import datafile, forked, machine
 from tests.harness.tracer import SCALE
 
 LIMIT = 60.0 * SCALE
-CASES = [case for path in sorted(Path(__file__).parent.glob("*.case")) for case in datafile.read(path)]
+CASES = datafile.read(Path(__file__).with_name("altered.case"))
 WRAPPER = """#!/bin/sh
 for word; do
     shift

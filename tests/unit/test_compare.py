@@ -168,6 +168,7 @@ def test_what_tracers_say_of_themselves() -> None:
     noise = "WARNING: Unknown error -1: couldn't set RLIMIT_MEMLOCK for bpftrace. If …\nAttached 2 probes\nbad\n"
     assert versions.messages(noise) == "bad\n"
     assert versions.lost("Lost 3 events\nx\nLost 4 events\n") == 7
+    assert versions.lost('{"type": "lost_events", "count": 3, "data": {"events": 3}}\n') == 3
     assert versions.lost("Lost 3 events\nWARNING: Total lost event count: 3\n") == 3
 
 

@@ -50,6 +50,14 @@ def test_values_of_options(option: completion.OptionDef) -> None:
     assert texts(name, option.values[0], "--unsa") == ["--unsafe"]
 
 
+def test_compare_has_options_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert texts("comp") == ["compare"] and texts("--help", "comp") == ["compare"]
+    assert texts("compare", "--tol") == ["--tolerance"] and texts("compare", "--order", "e") == ["exact"]
+    (tmp_path / "compare").touch()
+    assert texts("compare", "--tol") == []
+
+
 def test_lists_of_values() -> None:
     assert texts("-d", "ast,") == [f"ast,{s}" for s in next(o for o in OPTIONS if o.short == "d").values if s != "ast"]
     assert texts("--no-feature", "uprobe_multi,kprobe_s") == ["uprobe_multi,kprobe_session"]
