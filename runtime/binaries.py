@@ -27,11 +27,10 @@ def in_other_namespace(pid: int) -> bool:
 
 
 def through_root(pid: int, path: str) -> str:
-    """`path` of process `pid` as it opens from here."""
-    root = f"/proc/{pid}/root"
-    if path.startswith(root):
+    """`path` of process `pid` as it opens from here; what already leads through its folder in /proc stays."""
+    if path.startswith(f"/proc/{pid}/"):
         return path
-    return root + ("" if path.startswith("/") else "/") + path
+    return f"/proc/{pid}/root" + ("" if path.startswith("/") else "/") + path
 
 
 def resolve(pattern: str, pid: int | None, unsafe: bool = False) -> list[str]:
@@ -139,9 +138,13 @@ def _text(data: bytes, at: int) -> str:
 
 
 def executable_of(pid: int) -> str | None:
-    """What `pid` runs, as a path that opens from here."""
+    """What `pid` runs, as a path that opens from here; by its link in /proc where the file has no path any more."""
+    link = f"/proc/{pid}/exe"
     try:
-        return through_root(pid, os.readlink(f"/proc/{pid}/exe"))
+        path = through_root(pid, os.readlink(link))
+        return path if os.path.samefile(path, link) else link
+    except FileNotFoundError:
+        return link if os.path.exists(link) else None
     except OSError:
         return None
 
