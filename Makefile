@@ -33,6 +33,7 @@ generated: # all files that are made from the grammar, the rows and the headers 
 	.venv/bin/python -m pytrace.defs.build_index
 	.venv/bin/python -m pytrace.reference > docs/reference.md
 	.venv/bin/python -m pytrace.highlighting
+	.venv/bin/python -m pytrace.manual
 wheel:
 	bin/test --version >/dev/null
 	.venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .

@@ -34,7 +34,7 @@ def suggestion(topic: str) -> str:
     from pytrace.defs import load_registry
     from pytrace.sema.suggest import closest
 
-    near = closest(topic, (row.name for rows in _sections(load_registry()).values() for row in rows))
+    near = closest(topic, (row.name for rows in sections(load_registry()).values() for row in rows))
     return f"did you mean '{near}'?" if near else "docs/reference.md lists everything"
 
 
@@ -100,14 +100,14 @@ def _text(row: Def) -> str:
 # ---------------------------------------------------------------- the page
 
 
-def _sections(registry: Registry) -> dict[str, list[Def]]:
+def sections(registry: Registry) -> dict[str, list[Def]]:
     """Heading -> rows by name; private ones (`__…`, messages) and all but the first of a family left out."""
 
     def public(rows: Iterable[Def]) -> list[Def]:
         shown: dict[str, Def] = {}
         for row in sorted(rows, key=lambda r: r.name):
             if row.name.isidentifier() and not row.name.startswith("_"):
-                shown.setdefault(_title(row), row)
+                shown.setdefault(title(row), row)
         return list(shown.values())
 
     return {
@@ -123,7 +123,8 @@ def _family(row: Def) -> str:
     return row.family if isinstance(row, VariableDef) else ""
 
 
-def _title(row: Def) -> str:
+def title(row: Def) -> str:
+    """What an entry is called: a family of rows has one."""
     return _family(row) or row.name
 
 
@@ -137,11 +138,11 @@ def page() -> str:
         "Made from the rows in `pytrace/defs` by `python -m pytrace.reference > docs/reference.md`; change it there.",
         "`pytrace --help NAME` shows one entry.",
     ]
-    for heading, rows in _sections(load_registry()).items():
+    for heading, rows in sections(load_registry()).items():
         out += ["", f"## {heading}", "", "| | |", "|---|---|"]
-        out += [f"| [`{_title(r)}`](#{_anchor(r)}) | {_cell(r.doc.splitlines()[0])} |" for r in rows]
+        out += [f"| [`{title(r)}`](#{_anchor(r)}) | {_cell(r.doc.splitlines()[0])} |" for r in rows]
         for row in rows:
-            out += ["", f'### <a name="{_anchor(row)}"></a>`{_title(row)}`', "", "```"]
+            out += ["", f'### <a name="{_anchor(row)}"></a>`{title(row)}`', "", "```"]
             out += [*signatures(row), "```"]
             for paragraph in row.doc.split("\n\n"):
                 out += ["", " ".join(paragraph.split())]

@@ -236,6 +236,8 @@ PROBES: dict[str, Callable[[], str]] = {
     "gdb": lambda: _command("gdb"),
     "bash": lambda: _command("bash"),
     "zsh": lambda: _command("zsh"),
+    "man": lambda: _command("man"),
+    "mandoc": lambda: _command("mandoc"),
     "vim": lambda: _command("vim"),
     "strace": lambda: _command("strace"),
     "reference": lambda: "" if reference() else "run tests/conformance/reference once as root to install it",

@@ -72,7 +72,7 @@ def test_version_is_one() -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel.  Built from a copy of what git would ship, so that nothing is left in the checkout."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    shipped = ["pyproject.toml", "README.md", "LICENSE", *MAPPED.values()]
+    shipped = ["pyproject.toml", "README.md", "LICENSE", "docs", *MAPPED.values()]
     subprocess.run(["cp", "-a", *[str(ROOT / name) for name in shipped], str(source)], check=True)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*build, "--wheel-dir", str(out), str(source)], check=True, stdin=subprocess.DEVNULL)
