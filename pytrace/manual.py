@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytrace import __version__, reference, toolbox
+from pytrace.compare import arguments as comparing
 from pytrace.defs import load_registry
 from pytrace.environment import VARIABLES
 from pytrace.option_table import SECTIONS
@@ -41,6 +42,10 @@ CAP_DAC_OVERRIDE. What scripts are written in is told by pytrace-language(7), an
 _TOOLS = """\
 Bundled scripts that are run by their names. Each has options of its own, which stand behind its name; pytrace --help
 NAME prints its manual. A file of that name in the working directory is run instead.
+"""
+_COMPARING = """\
+pytrace compare runs a script with real bpftrace and with pytrace, and says whether what they print is equal (status 0),
+different (1), or could not be compared (2). It has options of its own.
 """
 _CONFIGURATION = """\
 In a script's block config = { key = value; }, or in the environment as BPFTRACE_ and the key in capital letters,
@@ -138,6 +143,11 @@ def _command() -> Iterator[str]:
     yield from (".SH TOOLS", *_paragraphs(_TOOLS))
     for name in toolbox.names():
         yield from _entry(name, _sentence(toolbox.purpose(name)))
+    yield from (".SH COMPARING WITH BPFTRACE", *_paragraphs(_COMPARING))
+    for heading, group in comparing.SECTIONS:
+        yield f".SS {_argument(heading.capitalize())}"
+        for option in group:
+            yield from _option(option)
     yield from (".SH CONFIGURATION", *_paragraphs(_CONFIGURATION))
     for setting in SETTINGS.values():
         default = str(setting.default).lower() if isinstance(setting.default, bool) else str(setting.default)

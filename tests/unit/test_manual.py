@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytrace import manual, toolbox
+from pytrace.compare.arguments import OPTIONS as COMPARING
 from pytrace.defs import load_registry
 from pytrace.environment import VARIABLES
 from pytrace.option_table import OPTIONS
@@ -40,8 +41,10 @@ def joined(text: str) -> str:
 
 def test_the_command_has_all() -> None:
     text = plain(manual.command_page())
-    for option in OPTIONS:
-        assert not option.doc or (option.spelling in text and option.doc[1:] in text and joined(option.more) in text)
+    for option in (*OPTIONS, *COMPARING):
+        assert not option.doc or (
+            option.spelling in text and joined(option.doc)[1:] in text and joined(option.more) in text
+        )
         assert all(value in text for value in option.values)
     for name in toolbox.names():
         assert f" {name} {toolbox.purpose(name)[0].upper()}{toolbox.purpose(name)[1:]}" in text
