@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from pytrace import completion, toolbox
-from pytrace.compare.arguments import OPTIONS as COMPARING
 from pytrace.completion import complete, split_line
 from pytrace.option_table import OPTIONS
 from tests.unit.recorded_target import RecordedTarget
@@ -103,16 +102,6 @@ def test_tools_and_their_options(name: str) -> None:
 )  # fmt: skip
 def test_probes(words: str, offered: list[str]) -> None:
     assert texts(*words.split()) == offered
-
-
-def test_a_command_with_options_of_its_own() -> None:
-    assert texts("compa") == ["compare"]
-    offered = dict(complete(["compare", "-"]).candidates)
-    assert offered == {
-        name: o.doc for o in COMPARING for name in (o.short and f"-{o.short}", o.long and f"--{o.long}") if name
-    }
-    assert texts("compare", "--order", "") == list(next(o.values for o in COMPARING if o.long == "order"))
-    assert "opensnoop" not in texts("compare", "")
 
 
 @pytest.mark.usefixtures("probes")
