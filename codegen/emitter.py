@@ -281,6 +281,9 @@ class Emitter:
     def delete(self, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
         return maps.delete(self, symbol, key)
 
+    def fetch_add(self, symbol: typed.MapSymbol, amount: Any) -> Any:
+        return maps.fetch_add(self, symbol, amount)
+
     def map_length(self, symbol: typed.MapSymbol) -> Any:
         return maps.length(self, symbol)
 

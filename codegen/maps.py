@@ -77,6 +77,12 @@ def slot_value(em: Emitter, symbol: typed.MapSymbol) -> Any:
     return em.at(slot(em, symbol), FLAG)
 
 
+def fetch_add(em: Emitter, symbol: typed.MapSymbol, amount: Any) -> Any:
+    """Add to a scalar map's 64-bit number atomically; the number before.  What was never assigned is 0."""
+    em.builder.store(em.const(1), slot(em, symbol), align=8)
+    return em.builder.atomic_rmw("add", slot_value(em, symbol), amount, "seq_cst")
+
+
 def lookup(em: Emitter, symbol: typed.MapSymbol, key: typed.Expr | None) -> Any:
     """`ptr` to the element's value, or null."""
     spec = em.module.map_spec(symbol)

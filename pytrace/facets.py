@@ -306,6 +306,10 @@ class Lowering(Protocol):
         """Remove an element; i1, true if there was one."""
         ...
 
+    def fetch_add(self, symbol: typed.MapSymbol, amount: Any) -> Any:
+        """Add the i64 to a scalar map's 64-bit number in one step; the number before."""
+        ...
+
     def map_length(self, symbol: typed.MapSymbol) -> Any:
         """The number of elements, i64."""
         ...
@@ -345,7 +349,8 @@ class Handling(Protocol):
     maps: Mapping[str, Any]
     """`@name` -> runtime.maps.MapReader."""
     kept: dict[str, Any]
-    """What the handlers of several events have in common, by a name that their rows choose."""
+    """What the handlers of several events have in common, by a name that their rows choose; what can be closed is closed
+    at the end of the run."""
 
     @property
     def links(self) -> Iterable[Any]:

@@ -5,7 +5,7 @@ its file, its manual, and the words as parameters of the script (`-p 5` becomes 
 wrong: a tool's header is no mere comment.  Each line of it that begins with `-` declares an option (`-p, --pid=PID
 text`), and a line `// parameters: interval=1 count=9` names the script's `$1`, `$2` … and what they are when they are
 not given (without `=` it must be given); an option of the same name gives one too, since attach points take positional
-parameters only.
+parameters only.  A section EXPRESSION declares terms (`tool_terms`), and `// ignored: nU` letters that change nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from pytrace.record import record
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools")
 _PARAMETERS = "// parameters:"
 _REPEATED = "..."
+_IGNORED = "// ignored:"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pytrace.tool_terms import Term
 
 
 def names() -> list[str]:
@@ -81,12 +86,26 @@ class Tool:
         self.takes_value = {o.long: bool(o.argument) for o in self.options}
         """Long name to whether a value follows."""
         self.repeated = {o.long for o in self.options if o.repeated}
+        self.terms = self._terms(_manual(text))
+        """What its expressions are made of; empty for a tool without expressions."""
+        self.ignored = text.partition(_IGNORED)[2].partition("\n")[0].strip()
+        """Flag letters that are accepted and change nothing."""
         self.parameters = [word.partition("=") for word in text.partition(_PARAMETERS)[2].partition("\n")[0].split()]
 
     def option(self, word: str) -> ToolOption | None:
         """The one that a word ends with, which may be a cluster of letters; None if there is no such option."""
         name = word[2:].partition("=")[0] if word.startswith("--") else self.letters.get(word[-1:], "")
         return next((o for o in self.options if o.long == name), None)
+
+    def _terms(self, manual: str) -> list[Term]:
+        if "\nEXPRESSION\n" not in manual:
+            return []
+        from pytrace import tool_terms
+
+        terms = tool_terms.declared(manual)
+        for term in terms:
+            self.takes_value[term.option] = bool(term.value)
+        return terms
 
     def take(self, argv: list[str], at: int) -> tuple[list[str], int] | None:
         """`argv[at]`, an option, as words `--name[=value]`, and where to go on; None if it is not this tool's."""
@@ -100,10 +119,12 @@ class Tool:
             return self._with_value(f"option '--{name}'", name, argv, at + 1)
         if word[1:] in self.letters and not self.takes_value[self.letters[word[1:]]]:
             return [f"--{self.letters[word[1:]]}"], at + 1
-        if word[1:2] not in self.letters:
+        if word[1:2] not in self.letters and word[1:2] not in tuple(self.ignored):
             return None
         found: list[str] = []
         for i, letter in enumerate(word[1:], 1):
+            if letter in self.ignored:
+                continue
             long = self.letters.get(letter)
             if long is None:
                 raise UsageError(f"{self.name}: invalid option -- '{letter}'")
@@ -125,6 +146,10 @@ class Tool:
         """The parameters `given` with the positional ones completed.  Raises UsageError for too many of them."""
         named = [w for w in given if w.startswith("--")]
         positional = [w for w in given if not w.startswith("--")]
+        if self.terms:
+            from pytrace import tool_terms
+
+            named, positional = named + tool_terms.parse(self.name, self.terms, positional), []
         if len(positional) > len(self.parameters):
             raise UsageError(f"{self.name}: unexpected argument '{positional[len(self.parameters)]}'")
         for i, (name, optional, default) in enumerate(self.parameters):

@@ -410,6 +410,10 @@ class Session:
         finally:
             self.child = None
             self.pump.close()
+            for kept in self.kept.values():
+                if hasattr(kept, "close"):
+                    kept.close()
+            self.kept = {}
             self.loaded.close(self.kernel)
             self._wakeup.close()
             events, self._events = self._events, []

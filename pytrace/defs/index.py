@@ -4,6 +4,8 @@
 
 NAMES = {
     "functions": {
+        "pcap_open": "functions.captures",
+        "pcap_write": "functions.captures",
         "cgroupid": "functions.cgroups",
         "cgroup_path": "functions.cgroups",
         "strlen": "functions.comparing",
@@ -16,6 +18,7 @@ NAMES = {
         "assert_str": "functions.comparing",
         "exit": "functions.control",
         "time": "functions.control",
+        "fetch_add": "functions.elements",
         "delete": "functions.elements",
         "has_key": "functions.elements",
         "find": "functions.elements",

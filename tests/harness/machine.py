@@ -172,6 +172,13 @@ def _module() -> str:
     return "" if done.returncode == 0 and os.path.exists("/proc/modules") else "no modules that could be loaded"
 
 
+def _skb_dynptr() -> str:
+    from pytrace.runtime.machine import Machine
+
+    name = "bpf_dynptr_from_skb"
+    return "" if Machine().kfunc_allowed(name, "tracing") else f"raw tracepoints may not call {name} (Linux 6.12)"
+
+
 def cached() -> Path:
     """Where the test run keeps what it has fetched: the reference, kernels."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pytrace-tests"
@@ -225,6 +232,8 @@ PROBES: dict[str, Callable[[], str]] = {
     "capability": lambda: _path(PMU / "kprobe") and _path(TRACING / "events" / "capability"),
     "netns": lambda: _command("ip") or _path("/proc/self/ns/net"),
     "netem": _netem,
+    "skb_dynptr": _skb_dynptr,
+    "tcpdump": lambda: _command("tcpdump") or _command("ping"),
     "reference_tools": lambda: "the reference's package has no *.bt tools",
     "module": _module,
     "block": lambda: _path(TRACING / "events" / "block"),

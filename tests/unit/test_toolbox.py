@@ -77,6 +77,10 @@ def test_table_has_a_line_for_each() -> None:
         ("funccount -i 2 kprobe:vfs_*", [], ["kprobe:vfs_*", "2", "99999999"]),
         ("strace -tt -fp 5", ["microseconds", "follow"], ["all", "5"]),
         ("strace -ft -p 5 --pid=6,7 -e %file", ["follow", "absolute-timestamps"], ["%file", "5,6,7"]),
+        ("tcpdump", [], ["any", "", "inout", "::", "::", "::"]),
+        ("tcpdump -nni eth0 port 80", ["port=80"], ["eth0", "", "inout", "::", "::", "::"]),
+        ("tcpdump tcp port ssh and src host ::0001 -w f", ["tcp", "port=22"], ["any", "f", *"inout :: ::1 ::".split()]),
+        ("tcpdump udp and dst ::4 && src port 5", ["udp", "src-port=5"], ["any", "", *"inout :: :: ::4".split()]),
     ],
 )
 def test_tools_own_options(words: str, named: list[str], positional: list[str]) -> None:
@@ -101,6 +105,15 @@ def test_options_of_pytrace_before_and_behind_a_tool() -> None:
         ("opensnoop -xZ", "opensnoop: invalid option -- 'Z'"),
         ("opensnoop 5 6", "opensnoop: unexpected argument '6'"),
         ("funccount", "funccount: pattern is missing"),
+        ("tcpdump tcp or udp", "tcpdump: 'or' is not understood in an expression"),
+        ("tcpdump not arp", "tcpdump: 'not' is not understood in an expression"),
+        ("tcpdump tcp and", "tcpdump: the end behind 'and' is not understood in an expression"),
+        ("tcpdump host", "tcpdump: 'host' must be followed by ADDRESS"),
+        ("tcpdump host example.org", "tcpdump: 'example.org' behind 'host' is no address"),
+        ("tcpdump port 70000", "tcpdump: '70000' behind 'port' is no port"),
+        ("tcpdump tcp and udp", "tcpdump: 'tcp' and 'udp' exclude each other in the expression"),
+        ("tcpdump host ::1 host ::2", "tcpdump: 'host' stands twice in the expression"),
+        ("tcpdump src ::1 and src host ::2", "tcpdump: 'src' and 'src host' exclude each other in the expression"),
     ],
 )
 def test_what_is_refused(words: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Functions on map elements: delete, has_key, find, len (spec 04 §4).
+"""Functions on map elements: delete, has_key, find, len (spec 04 §4), and fetch_add, which is ours.
 
 Place in the pipeline: rows for sema, codegen and help.  In: call sites, fold sites and lowerings.  Out: `ROWS`.  What a
 newcomer would get wrong: a scalar map has an element too, which is there once it was assigned; only `delete` takes one.
@@ -120,7 +120,28 @@ def _len(em: Lowering, call: typed.Call) -> Any:
     return em.map_length(_symbol(call))
 
 
+# ---------------------------------------------------------------- fetch_add
+
+
+def _fetch_add_type(site: CallSite) -> Type:
+    symbol = site.map(0)
+    if symbol.scalar is False:
+        site.error("call to fetch_add() expects a map without explicit keys (scalar map)")
+    elif site.final and symbol.value_type not in (INT64, UINT64):
+        site.error(f"fetch_add() only supports maps of 64-bit integers ({symbol.value_type} provided)")
+    return symbol.value_type if symbol.value_type in (INT64, UINT64) else UINT64
+
+
 ROWS = (
+    FunctionDef(
+        name="fetch_add",
+        doc="Add to the number in a scalar map, and give what it was before.\n\nIn one step, whatever other CPUs do: "
+        "`@n++` may give the same number on two CPUs at once.",
+        signatures=("T fetch_add(map scalar, int n)",),
+        params=(Param("map", Kind.MAP), Param("n", Kind.INT)),
+        type_rule=_fetch_add_type,
+        lower=lambda em, call: em.fetch_add(_symbol(call), em.int64(call.args[1])),
+    ),
     FunctionDef(
         name="delete",
         library=True,

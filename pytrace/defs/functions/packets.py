@@ -7,10 +7,10 @@ linear part of a packet is copied, at most 4096 bytes; the capture's record says
 
 from __future__ import annotations
 
-import os
-from struct import pack, unpack_from
+from struct import unpack_from
 
 from pytrace.registry import FunctionDef, Kind, Param
+from pytrace.runtime.packet_file import RAW_IP, packet_file
 from pytrace.types import UINT32, UINT64, Buffer, Pointer, Space, Struct
 
 TYPE_CHECKING = False
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _KEY = "functions.packets:skboutput"
 _MOST = 4096
-_HEADER = pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
-"""Of the file: pcap 2.4, link type 101 (raw IP)."""
+_SNAPSHOT = 65535
+"""What the file says of the most that it keeps of a packet."""
 _MEMBERS = ("data", "len", "data_len")
 
 
@@ -80,33 +80,17 @@ def _lower(em: Lowering, call: typed.Call) -> Any:
 def _bind(rt: Handling, event: EventSpec) -> Handler:
     path, skip = event.data
     time_at, length_at, packet_at = (f.offset for f in event.layout.fields)
-    files: list[int] = []
 
     def handle(data: bytes | memoryview) -> None:
-        if not files:
-            try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-                files.append(os.open(path.encode("latin-1"), flags, 0o644))
-            except OSError as error:
-                rt.user_error(f"failed to open file '{path}' ({error.strerror})")
-                return
-            os.write(files[0], _HEADER)
+        file = packet_file(rt, path, RAW_IP, _SNAPSHOT, nanoseconds=False)
+        if file is None:
+            return
         (boot,), (length,), (size,) = (
             unpack_from(form, data, at) for form, at in (("<Q", time_at), ("<Q", length_at), ("<I", packet_at))
         )
-        packet = bytes(data[packet_at + 4 + skip : packet_at + 4 + size])
-        seconds, nanoseconds = divmod(boot + _boot_time(), 1_000_000_000)
-        head = pack("<IIII", seconds, nanoseconds // 1000, len(packet), max(0, length - skip))
-        os.write(files[0], head + packet)
+        file.add(boot, bytes(data[packet_at + 4 + skip : packet_at + 4 + size]), max(0, length - skip))
 
     return handle
-
-
-def _boot_time() -> int:
-    """Nanoseconds of wall time at which the boot clock was zero."""
-    from time import CLOCK_BOOTTIME, clock_gettime_ns, time_ns
-
-    return time_ns() - clock_gettime_ns(CLOCK_BOOTTIME)
 
 
 ROWS = (
