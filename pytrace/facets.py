@@ -349,8 +349,8 @@ class Handling(Protocol):
     maps: Mapping[str, Any]
     """`@name` -> runtime.maps.MapReader."""
     kept: dict[str, Any]
-    """What the handlers of several events have in common, by a name that their rows choose; what can be closed is closed
-    at the end of the run."""
+    """What the handlers of several events have in common, by a name that their rows choose; what can be closed is
+    closed at the end of the run."""
 
     @property
     def links(self) -> Iterable[Any]:
