@@ -168,11 +168,17 @@ def kprobe_scripts() -> dict[str, str]:
 
 
 def still_traced(patience: float = 0.0) -> set[str]:
-    """The functions that some tracer still has its hand on; the kernel lets go a little after the process has ended."""
+    """The functions that some tracer still has its hand on; the kernel lets go a little after the process has ended.
+    None where the kernel does not tell."""
     path, end = machine.TRACING / "enabled_functions", time.monotonic() + patience
-    while (found := set(path.read_text().splitlines()) if path.exists() else set()) and time.monotonic() < end:
+    while True:
+        try:
+            found = set(path.read_text().splitlines())
+        except OSError:
+            return set()
+        if not found or time.monotonic() >= end:
+            return found
         time.sleep(0.5)
-    return found
 
 
 def measure_attach(reference: Tool, ours: Tool, cache: Path, scripts: dict[str, str], rounds: int) -> dict[str, float]:
