@@ -326,7 +326,9 @@ def main() -> int:
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="pytrace-bench-") as name:
         folder = Path(name)
-        loop = programs.build(folder) / "getppid_loop"
+        loop = folder / "getppid_loop"
+        if parts & {"event", "storm"}:
+            programs.build(folder)
         cache = folder / "cache"
         env = process.environment()
         venv = os.environ.get("PYTRACE_VENV")
