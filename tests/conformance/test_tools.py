@@ -282,27 +282,13 @@ def test_biolatency(pytrace: str, tmp_path: Path) -> None:
 
 @pytest.mark.smoke
 @pytest.mark.feature("kprobe")
-def test_tcpconnect(pytrace: str) -> None:
+@pytest.mark.parametrize("words", ["tcpconnect -L", "tcpaccept"])
+def test_connections(pytrace: str, words: str) -> None:
     """Pid, name, both addresses and ports of each connection."""
 
     def attempt() -> tuple[Rows, Rows]:
         act = Sessions(3, "127.0.0.1", "::1")
-        ours, theirs = together(f"{pytrace} tcpconnect -L", reference_tool("tcpconnect"), act)
-        found = columns(rf"^({OWN}) +(\S+) +[46] +(\S+) +(\d+) +(\S+) +(\d+)", ours)
-        assert [(row[2], row[3], row[5]) for row in found] == [(a, str(c), str(s)) for a, c, s in act.pairs]
-        return found, columns(rf"^[\d:]+ ({OWN}) +(\S+) +(\S+) +(\d+) +(\S+) +(\d+)", theirs)
-
-    agree(attempt)
-
-
-@pytest.mark.smoke
-@pytest.mark.feature("kprobe")
-def test_tcpaccept(pytrace: str) -> None:
-    """Pid, name, both addresses and ports of each connection."""
-
-    def attempt() -> tuple[Rows, Rows]:
-        act = Sessions(3, "127.0.0.1", "::1")
-        ours, theirs = together(f"{pytrace} tcpaccept", reference_tool("tcpaccept"), act)
+        ours, theirs = together(f"{pytrace} {words}", reference_tool(words.split()[0]), act)
         found = columns(rf"^({OWN}) +(\S+) +[46] +(\S+) +(\d+) +(\S+) +(\d+)", ours)
         assert [(row[2], row[3], row[5]) for row in found] == [(a, str(c), str(s)) for a, c, s in act.pairs]
         return found, columns(rf"^[\d:]+ ({OWN}) +(\S+) +(\S+) +(\d+) +(\S+) +(\d+)", theirs)

@@ -357,7 +357,7 @@ def test_unknown_options_are_refused(pytrace: str) -> None:
 
 
 def test_execsnoop_columns(pytrace: str, tmp_path: Path) -> None:
-    lines = traced(f"{pytrace} execsnoop -TtUqx -l {tmp_path} --max-args=1", execs(tmp_path))
+    lines = traced(f"{pytrace} execsnoop -TtUqx -l {tmp_path} --max-args=2", execs(tmp_path))
     assert lines[0].split() == ["TIME", "TIME(s)", "UID", "PCOMM", "PID", "PPID", "RET", "ARGS"]
     program = str(tmp_path / "noted")
     shown = [line.split(maxsplit=7)[6:] for line in lines[1:]]
