@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
+    from pytrace.attach_points import AttachPoint
     from pytrace.program import Layout
-    from pytrace.registry import AttachPoint, Def, ProbeDef
+    from pytrace.registry import Def, ProbeDef
     from pytrace.sema import typed
     from pytrace.source import Span
     from pytrace.target import Target

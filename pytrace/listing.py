@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachPoint
     from pytrace.diagnostics import Diagnostics
     from pytrace.grammar import ast
-    from pytrace.registry import AttachPoint, ProbeDef, Registry
+    from pytrace.registry import ProbeDef, Registry
     from pytrace.target import Target
 
 Entry = tuple[str, list[str]]

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytrace.registry import AttachSite, Pattern
+    from pytrace.attach_points import AttachSite, Pattern
 
 
 def count_error(site: AttachSite, provider: str, wanted: str, parts: list[str]) -> None:

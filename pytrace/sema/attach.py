@@ -1,4 +1,4 @@
-"""Attach points: from raw text to concrete `registry.AttachPoint`s, all patterns expanded.
+"""Attach points: from raw text to concrete `AttachPoint`s, all patterns expanded.
 
 Place in the pipeline: early in sema, before types are inferred (what `args` is depends on it); `listing` uses it too.
 In: the probes of the syntax tree, the rows, the options.  Out: for each probe its attach points; what is wrong with
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from pytrace.attach_points import AttachSite
 from pytrace.diagnostics import Context, UsageError
 from pytrace.record import field, record
-from pytrace.registry import AttachSite
 from pytrace.sema.params import not_given
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from pytrace.attach_points import AttachPoint, Pattern
     from pytrace.diagnostics import Diagnostics
     from pytrace.grammar import ast
-    from pytrace.registry import AttachPoint, Pattern, ProbeDef, Registry
+    from pytrace.registry import ProbeDef, Registry
     from pytrace.source import Span
     from pytrace.target import Target
 

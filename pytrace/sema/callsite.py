@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from pytrace.registry import AggregateDef, AttachPoint, ProbeDef, VariableDef
+    from pytrace.attach_points import AttachPoint
+    from pytrace.registry import AggregateDef, ProbeDef, VariableDef
     from pytrace.sema.elaborator import Elaborator
     from pytrace.source import Span
     from pytrace.target import Target

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from pytrace.registry import AttachPoint, ProbeDef, Registry, VariableDef
+    from pytrace.attach_points import AttachPoint
+    from pytrace.registry import ProbeDef, Registry, VariableDef
     from pytrace.sema.typenames import TypeScope
     from pytrace.sema.unit import Options
     from pytrace.target import Target

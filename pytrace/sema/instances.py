@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytrace.registry import AttachPoint
+    from pytrace.attach_points import AttachPoint
     from pytrace.sema.attach import ExpandedProbe
     from pytrace.source import Span
 

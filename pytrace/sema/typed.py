@@ -19,8 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pytrace.attach_points import AttachPoint
     from pytrace.bpfobject import BpfObject
-    from pytrace.registry import AggregateDef, AttachPoint, FunctionDef, Registry, VariableDef
+    from pytrace.registry import AggregateDef, FunctionDef, Registry, VariableDef
     from pytrace.source import Span
     from pytrace.types import Type
 

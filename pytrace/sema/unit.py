@@ -13,8 +13,9 @@ from pytrace.types import Space
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace import types
+    from pytrace.attach_points import AttachPoint
     from pytrace.grammar import ast
-    from pytrace.registry import AttachPoint, ProbeDef, VariableDef
+    from pytrace.registry import ProbeDef, VariableDef
     from pytrace.source import Span
 
 

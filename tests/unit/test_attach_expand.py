@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from pytrace.attach_points import AttachPoint
 from pytrace.defs import load_registry
 from pytrace.diagnostics import Diagnostics
 from pytrace.grammar import ast
-from pytrace.registry import AttachPoint, Registry
+from pytrace.registry import Registry
 from pytrace.sema.attach import AttachOptions, check_probe_limit, expand_probe, expand_probes
 from pytrace.source import Source, Span
 from pytrace.target import UsdtNote

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from pytrace import types
+from pytrace.attach_points import AttachPoint
 from pytrace.defs import load_registry
-from pytrace.registry import AttachPoint
 from pytrace.sema import typed
 from pytrace.source import Source, Span
 

@@ -7,9 +7,10 @@ newcomer would get wrong: the alias that the user wrote stays in the canonical n
 
 from __future__ import annotations
 
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import as_signed, count_error, number
 from pytrace.record import record
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.wildcard import has_wildcard, matcher
 
 TYPE_CHECKING = False
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 

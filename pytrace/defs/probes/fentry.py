@@ -7,11 +7,12 @@ always has the module, and a name in two modules is an error, because the load n
 
 from __future__ import annotations
 
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import closest, did_you_mean, unsigned
 from pytrace.defs.probes.rawtracepoint import lower_context_arg, lower_context_word, register_args
 from pytrace.defs.registers import ARGUMENTS
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.target import Function, Target
     from pytrace.types import Type
 

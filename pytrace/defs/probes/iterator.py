@@ -7,7 +7,8 @@ iterator, and its printf goes into what is read.
 
 from __future__ import annotations
 
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.attach_points import AttachPoint, Pattern
+from pytrace.registry import ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 

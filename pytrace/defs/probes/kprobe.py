@@ -9,11 +9,12 @@ user insist.
 from __future__ import annotations
 
 from pytrace import types
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs import registers
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean, function_or_address
 from pytrace.defs.register_arguments import lower_register_argument, lower_result
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.target import Function, Target
 
 

@@ -9,8 +9,9 @@ a whole.
 from __future__ import annotations
 
 from pytrace import types
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import count_error
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.types import Field, Space, Struct, StructLayout
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.sema import typed
     from pytrace.target import Function, Target
     from pytrace.types import Type

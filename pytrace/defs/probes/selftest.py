@@ -7,14 +7,15 @@ XDP program's "aborted", so the value has no other meaning here.
 
 from __future__ import annotations
 
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import count_error
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytrace.registry import AttachSite
+    from pytrace.attach_points import AttachSite
     from pytrace.target import Target
 
 

@@ -7,16 +7,17 @@ have no `attach` hook; the session runs them by their `phase`.
 
 from __future__ import annotations
 
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import count_error
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.wildcard import matcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytrace.registry import AttachSite
+    from pytrace.attach_points import AttachSite
     from pytrace.target import Target
 
 _SIGNALS = ("SIGUSR1",)

@@ -8,8 +8,9 @@ a newcomer would get wrong: the short form is in nanoseconds and is shown in mic
 
 from __future__ import annotations
 
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import as_signed, count_error, number
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.wildcard import has_wildcard, matcher
 
 TYPE_CHECKING = False
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 _UNITS = {"hz": 0, "ms": 10**6, "s": 10**9, "us": 10**3}

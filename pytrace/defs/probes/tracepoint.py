@@ -10,9 +10,10 @@ helper.
 from __future__ import annotations
 
 from pytrace import types
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.types import Space, StructLayout, UnprintableStruct
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.sema import typed
     from pytrace.target import Target
     from pytrace.types import Struct

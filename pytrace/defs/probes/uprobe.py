@@ -9,6 +9,7 @@ size) is found here but refused when attaching (`params["problem"]`), because `m
 from __future__ import annotations
 
 from pytrace import types
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs import registers
 from pytrace.defs.attach_parts import closest, count_error, did_you_mean, function_or_address, number
 from pytrace.defs.register_arguments import (
@@ -19,7 +20,7 @@ from pytrace.defs.register_arguments import (
     lower_result,
 )
 from pytrace.record import replace
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.target import ElfSymbol
 from pytrace.types import Space
 from pytrace.wildcard import has_wildcard, matcher
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.target import Target
 
 _LANGUAGES = ("cpp",)

@@ -8,11 +8,12 @@ program, others are attach points of their own under the same name.
 
 from __future__ import annotations
 
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs import usdt_arguments
 from pytrace.defs.attach_parts import count_error
 from pytrace.defs.probes.uprobe import resolve_target
 from pytrace.record import as_tuple, replace
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 from pytrace.types import Space, Struct
 from pytrace.wildcard import has_wildcard, matcher
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.facets import Lowering
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
     from pytrace.target import UsdtNote
 
 _MAX_ARGUMENTS = 255

@@ -7,15 +7,16 @@ addresses make sense.
 
 from __future__ import annotations
 
+from pytrace.attach_points import AttachPoint, Pattern
 from pytrace.defs.attach_parts import count_error, number
-from pytrace.registry import AttachPoint, Pattern, ProbeDef
+from pytrace.registry import ProbeDef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pytrace.attach_points import AttachSite
     from pytrace.program import ProbeSpec
-    from pytrace.registry import AttachSite
 
 _LENGTHS = (1, 2, 4, 8)
 _MODES = ("x", "w", "rw")
