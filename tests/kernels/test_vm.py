@@ -16,7 +16,7 @@ import pytest
 from tests.harness import machine, programs
 
 # named, because collecting all tests takes half a minute there
-LIVE = ("listing", "runtime_attach", "scripts", "tools_functions")
+LIVE = ("examples", "listing", "runtime_attach", "scripts", "tools_functions")
 FILES = [*(f"tests/live/test_{name}.py" for name in LIVE), "tests/conformance"]
 NEEDED = "root,btf,tracefs,tracepoint,rawtracepoint,uprobe,kprobe,filter_functions,module,loop,ext4,ring_buffer,"
 NEEDED += "reference"
