@@ -16,6 +16,7 @@ import pytest
 
 from pytrace.compare.arguments import request
 from pytrace.diagnostics import UsageError
+from tests.compare.record import SCRIPTS, SUITES
 from tests.harness import comparing, datafile, forked, machine
 from tests.harness.tracer import SCALE
 
@@ -27,6 +28,7 @@ SAMPLE = frozenset(
     values.named-parameters errors.two-errors-in-one-run printing.time-and-strftime symbols.kernel-stacks-in-every-mode
     """.split()
 )
+WHOLE = os.environ.get("PYTRACE_COMPARE") == "all"
 SHELL = frozenset(";|&<>$`")
 
 
@@ -49,10 +51,19 @@ def words(case: datafile.Case, programs: Path) -> list[str]:
     return [*(["--tolerance", tolerance] if tolerance else []), *found] if asked.script else []
 
 
+def older() -> list[Path]:
+    """The older bpftrace that are installed, if all is asked for."""
+    installed = [machine.cached() / name for name in SUITES.values()]
+    return [path for path in installed if path.exists()] if WHOLE else []
+
+
+OLDER = [(reference, case) for reference in older() for case in datafile.read(SCRIPTS)]
+
+
 def cases() -> list[datafile.Case]:
     """Those that are asked for, and can be run so."""
     found = [case for path in sorted(FOLDER.glob("*.case")) for case in datafile.read(path) if words(case, Path("/"))]
-    return found if os.environ.get("PYTRACE_COMPARE") == "all" else [case for case in found if case.id in SAMPLE]
+    return found if WHOLE else [case for case in found if case.id in SAMPLE]
 
 
 @pytest.mark.feature("root", "btf", "reference")
@@ -63,3 +74,16 @@ def test_conformance_scripts_are_equal(case: datafile.Case, test_programs: Path,
     done = forked.call(command, timeout=LIMIT, folder=tmp_path, **case.environment())
     assert not done.timed_out and done.status == 0, done.describe()
     assert done.stdout.split("\n")[2] in ("equal", "equal within tolerance"), done.describe()
+
+
+if WHOLE:
+
+    @pytest.mark.feature("root", "btf", "tracepoint")
+    @pytest.mark.parametrize(("reference", "case"), OLDER, ids=lambda value: getattr(value, "name", ""))
+    def test_older_versions_are_equal(
+        reference: Path, case: datafile.Case, test_programs: Path, tmp_path: Path
+    ) -> None:
+        command = ["compare", "--against", str(reference), *words(case, test_programs)]
+        done = forked.call(command, timeout=LIMIT, folder=tmp_path)
+        assert not done.timed_out and done.status == 0, done.describe()
+        assert done.stdout.split("\n")[2] == "equal", done.describe()
