@@ -192,7 +192,7 @@ def _amount(element: Element) -> int | None:
 
 
 def _integer(value: str) -> int | None:
-    return int(value) if re.fullmatch(r"-?\d+", value) else None
+    return int(value) if re.fullmatch(r"-?\d{1,40}", value) else None
 
 
 def _is_nothing(element: Element) -> bool:
@@ -200,7 +200,7 @@ def _is_nothing(element: Element) -> bool:
 
 
 def _by_number(element: Element) -> list[int]:
-    return [int(n) for n in re.findall(r"\d+", element.key or "")]
+    return [int(n) for n in re.findall(r"\d{1,40}", element.key or "")]
 
 
 def _weight(element: Element) -> tuple[float, ...] | None:

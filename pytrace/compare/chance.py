@@ -15,11 +15,19 @@ from pytrace.compare.tokens import Token, tokens
 from pytrace.compare.versions import old_forms
 from pytrace.record import field, record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Near = Callable[[float, float], bool]
+
 TIMES, PIDS, ADDRESSES = "times of day", "pids", "addresses"
 NAME, SYMBOLS = "the tracer's own name and pid", "symbols that only one could still find"
 NAMES = ("bpftrace", "pytrace")
 _LOWEST_ADDRESS = 0x10000
 _USER_END = 1 << 47
+_DIGITS = 20
+"""Of the largest 64-bit number."""
 _FRAME = re.compile(r"[ \t]*0x([0-9a-f]+)(?:\+\d+)?")
 _SYMBOL = re.compile(r"[ \t]*[A-Za-z_~<][^|]*")
 
@@ -36,11 +44,11 @@ class Facts:
 
 @record(frozen=False)
 class Found:
-    """What a comparison of two texts has used: reasons, which value stands for which, numbers that are near enough.
-    `same`: whether the texts are the same but for that."""
+    """What a comparison of two texts has used: reasons, each with an example or "", which value stands for which, and
+    numbers that are near enough.  `same`: whether the texts are the same but for that."""
 
     same: bool = True
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[tuple[str, str]] = field(default_factory=list)
     stands: list[tuple[str, str, str]] = field(default_factory=list)
     near: list[tuple[float, float]] = field(default_factory=list)
 
@@ -89,7 +97,7 @@ class Chance:
             return f"<{TIMES}>"
         if token.text == NAMES[side] or (token.kind == "number" and facts.pid and token.text == str(facts.pid)):
             return f"<{NAME}>"
-        if token.kind == "number" and "." not in token.text:
+        if token.kind == "number" and "." not in token.text and len(token.text) <= _DIGITS:
             value = int(token.text)
             if not self.together and _is_between(value, facts.pids):
                 return f"<{PIDS}>"
@@ -115,7 +123,7 @@ class Chance:
         return self.sees_events and self._tracers.search(text) is not None
 
     # ------------------------------------------------------------ two texts
-    def compare(self, one: str, two: str, near: object = None) -> Found:
+    def compare(self, one: str, two: str, near: Near | None = None) -> Found:
         """Two texts of the same place.  `near(a, b)`: whether two numbers are near enough."""
         found = Found()
         lines = one.split("\n"), two.split("\n")
@@ -141,9 +149,9 @@ class Chance:
                     return False
         return True
 
-    def _lines(self, one: str, two: str, found: Found, near: object) -> None:
+    def _lines(self, one: str, two: str, found: Found, near: Near | None) -> None:
         if self._is_unresolved(one, two) or self._is_unresolved(two, one):
-            found.reasons.append(SYMBOLS)
+            found.reasons.append((SYMBOLS, f"{one.strip()} and {two.strip()}"))
             return
         sides = [[t for t in tokens(line) if t.kind != "space"] for line in (one, two)]
         used = len(found.reasons) + len(found.near)
@@ -156,20 +164,21 @@ class Chance:
         if len(found.reasons) + len(found.near) == used:  # white space alone
             found.same = False
 
-    def _tokens(self, a: Token, b: Token, found: Found, near: object) -> None:
+    def _tokens(self, a: Token, b: Token, found: Found, near: Near | None) -> None:
         kinds = self._kind(0, a), self._kind(1, b)
         if kinds[0] and kinds[0] == kinds[1]:
             kind = kinds[0][1:-1]
-            found.reasons.append(kind)
+            found.reasons.append((kind, f"{a.text} and {b.text}" if a.kind == "number" else ""))
             if kind in (PIDS, ADDRESSES):
                 found.stands.append((kind, a.text, b.text))
             return
         for form in self.forms:
             if form.means(a.text, b.text):
-                found.reasons.append(form.title)
-                found.stands.append((form.title, a.text, b.text))
+                found.reasons.append((form.title, f"{a.text} and {b.text}"))
+                if form.one_to_one:
+                    found.stands.append((form.title, a.text, b.text))
                 return
-        if a.kind == b.kind == "number" and callable(near) and near(a.value, b.value):
+        if a.kind == b.kind == "number" and near and near(a.value, b.value):
             found.near.append((a.value, b.value))
             return
         found.same = False
@@ -177,7 +186,7 @@ class Chance:
     def _is_unresolved(self, one: str, two: str) -> bool:
         """Whether one is an address in user space where the other names a symbol."""
         address = _FRAME.fullmatch(one)
-        return bool(address and int(address[1], 16) < _USER_END and _SYMBOL.fullmatch(two))
+        return bool(address and _LOWEST_ADDRESS <= int(address[1], 16) < _USER_END and _SYMBOL.fullmatch(two))
 
 
 def _is_between(value: int, pids: tuple[int, int]) -> bool:

@@ -22,6 +22,7 @@ from pytrace.compare.tracer import Ended, own_command
 from pytrace.compare.verdict import is_kept, judge
 from pytrace.compare.versions import Reference
 from pytrace.diagnostics import MachineError, PytraceError, UsageError
+from pytrace.source import write
 
 _MORE_RUNS = 3
 """How often the order of lines or keys is looked at again."""
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
 
         sys.stdout.write(json.dumps(report.as_dictionary(comparison), indent=2) + "\n")
     else:
-        sys.stdout.write(report.text(comparison, asked.show_all))
+        write(sys.stdout, report.text(comparison, asked.show_all))
     return comparison.status
 
 
@@ -79,7 +80,7 @@ def compare(asked: Request) -> report.Comparison:
             break
     return report.Comparison(
         (reference.title.replace(" v", " "), _own_title()),
-        (reference.path, "this pytrace"),
+        (os.fsencode(reference.path).decode("latin-1"), "this pytrace"),
         _how(asked, len(pairs)),
         judge(outcomes, asked.order),
         (_cost([p.reference for p in pairs]), _cost([p.own for p in pairs])),
@@ -205,7 +206,7 @@ def _messages(
 ) -> None:
     """Standard error: counted if asked for, else a remark."""
     texts = [_anonymous(versions.messages(run.err)) for run in (one, two)]
-    if chance.compare(*texts).same:
+    if chance.compare(texts[0], texts[1]).same:
         return
     lines = [text.splitlines() for text in texts]
     only = [next((line for line in side if line not in other), "") for side, other in (lines, lines[::-1])]

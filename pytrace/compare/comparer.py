@@ -8,16 +8,20 @@ they stand elsewhere is decided in `verdict`, with the help of more runs.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
-from pytrace.compare.blocks import Blocks
+from pytrace.compare.blocks import OWN_ACTIVITY, Blocks
 from pytrace.compare.chance import Chance, Found
 from pytrace.compare.document import Block, Document, Item, Line
 from pytrace.compare.outcome import LINES_ORDER, Finding, Outcome
 from pytrace.compare.tolerance import LINES, Tolerance
+from pytrace.record import record
 
-OWN_ACTIVITY = "what the tracers saw of each other"
+Indexes = tuple[list[int], list[int]]
+"""Of items of either side."""
+
 EARLY = "lines from before both were attached"
 _MOST_WORK = 3_000_000
 """Pairs of equal lines beyond which only those at the beginning and the end are matched where they stand, others in the
@@ -57,7 +61,8 @@ class Comparer:
         orders = tuple(one.keys[i] for i, _ in matched), tuple(two.keys[j] for j in sorted(j for _, j in matched))
         if orders[0] != orders[1]:
             outcome.orders[LINES_ORDER] = orders
-        self._left(one, two, left, outcome, maps)
+        fixed = sorted(i for i, _ in pairs), sorted(j for _, j in pairs)
+        self._left(one, two, left, fixed, outcome, maps)
         maps.by_name(one.maps, two.maps)
         if self.blanks and one.blank != two.blank and not outcome.findings:
             first, second = (f"{side.blank} empty line{'s' * (side.blank != 1)}" for side in (one, two))
@@ -82,28 +87,32 @@ class Comparer:
         assert item
         if isinstance(item, Block):
             return Finding(item.name, item.name, first, second)
-        return Finding("printed lines", "line " + self.chance.shape(item.text), first, second)
+        return Finding(f"line {item.number}", "line " + self.chance.shape(item.text), first, second)
 
-    def _left(self, one: _Side, two: _Side, left: tuple[list[int], list[int]], outcome: Outcome, maps: Blocks) -> None:
-        """Items without an equal on the other side: near enough, different, or on one side only."""
+    def _left(self, one: _Side, two: _Side, left: Indexes, fixed: Indexes, outcome: Outcome, maps: Blocks) -> None:
+        """Items without an equal on the other side: near enough, different, or on one side only.  `fixed`: those that
+        have one in the same place."""
         shapes: dict[str, list[int]] = defaultdict(list)
         for j in left[1]:
             shapes[self._shape(two.body[j])].append(j)
-        alone: list[tuple[int, Item]] = []
+        alone: list[_Alone] = []
         different: list[tuple[int, Finding]] = []
         for i in left[0]:
             others = shapes[self._shape(one.body[i])] or self._in_old_form(one.body[i], two, shapes)
             if not others:
-                alone.append((0, one.body[i]))
+                alone.append(_Alone(0, one.body[i], bisect_left(fixed[0], i)))
                 continue
             here, there = one.body[i], two.body[others.pop(0)]
             if isinstance(here, Block) and isinstance(there, Block):
                 maps.compare(here, there)
             elif isinstance(here, Line) and isinstance(there, Line):
-                self._like(here, there, outcome, different, i)
-        alone += [(1, two.body[j]) for others in shapes.values() for j in others]
-        alone = [(side, item) for side, item in alone if not self._is_early(side, item, outcome)]
-        self._alone(alone, max(len(one.body), len(two.body)), outcome, different)
+                self._like(here, there, outcome, different)
+        alone += [
+            _Alone(1, two.body[j], bisect_left(fixed[1], j))
+            for j in sorted(j for rest in shapes.values() for j in rest)
+        ]
+        missing = [a for a in alone if not self._is_early(a, outcome) and not self._is_own_activity(a, outcome)]
+        self._missing(missing, max(len(one.body), len(two.body)), outcome, different)
         outcome.findings += [finding for _, finding in sorted(different, key=lambda pair: pair[0])]
 
     def _in_old_form(self, item: Item, two: _Side, shapes: dict[str, list[int]]) -> list[int]:
@@ -116,7 +125,7 @@ class Comparer:
                 return waiting
         return []
 
-    def _like(self, one: Line, two: Line, outcome: Outcome, different: list[tuple[int, Finding]], at: int) -> None:
+    def _like(self, one: Line, two: Line, outcome: Outcome, different: list[tuple[int, Finding]]) -> None:
         found = self._near(one, two)
         if found.same:
             outcome.take(found)
@@ -126,31 +135,38 @@ class Comparer:
             outcome.set_aside(OWN_ACTIVITY, one.text)
         else:
             wide = self.chance.compare(one.text, two.text, lambda a, b: True)
-            different.append((at, self._finding(one, two).near(wide.near if wide.same else [])))
+            different.append((one.number, self._finding(one, two).near(wide.near if wide.same else [])))
 
-    def _alone(
-        self, alone: list[tuple[int, Item]], total: int, outcome: Outcome, different: list[tuple[int, Finding]]
+    def _missing(
+        self, missing: list[_Alone], total: int, outcome: Outcome, different: list[tuple[int, Finding]]
     ) -> None:
-        missing = []
-        for side, item in alone:
-            if self._is_own(item):
-                outcome.set_aside(OWN_ACTIVITY, item.text)
-            else:
-                missing.append((side, item))
-        rule = self.tolerance.named(LINES)
-        for side, item in missing:
-            finding = self._finding(*((item, None) if side == 0 else (None, item)))
-            if rule.allows(len(missing), 0, total):
-                outcome.within.append(finding)
-            else:
-                different.append((total + side, finding))
+        """Lines of one side only, shown beside those of the other side between the same neighbours."""
+        theirs: dict[int, list[_Alone]] = defaultdict(list)
+        for alone in reversed([a for a in missing if a.side == 1]):
+            theirs[alone.gap].append(alone)
+        found = []
+        for alone in (a for a in missing if a.side == 0):
+            other = theirs[alone.gap].pop().item if theirs[alone.gap] else None
+            found.append((alone.number, self._finding(alone.item, other)))
+        found += [(a.number, self._finding(None, a.item)) for rest in theirs.values() for a in rest]
+        if self.tolerance.named(LINES).allows(len(missing), 0, total):
+            outcome.within += [finding for _, finding in found]
+        else:
+            different += found
 
     def _is_own(self, item: Item) -> bool:
         return self.chance.together and self.chance.is_own(item.text)
 
-    def _is_early(self, side: int, item: Item, outcome: Outcome) -> bool:
+    def _is_own_activity(self, alone: _Alone, outcome: Outcome) -> bool:
+        if self._is_own(alone.item):
+            outcome.set_aside(OWN_ACTIVITY, alone.item.text)
+            return True
+        return False
+
+    def _is_early(self, alone: _Alone, outcome: Outcome) -> bool:
         """Whether bpftrace printed this when it alone was attached, and not from `begin`."""
-        if side or self.begun is None or not 0 < item.at < self.begun + _SLACK:
+        item = alone.item
+        if alone.side or self.begun is None or not 0 < item.at < self.begun + _SLACK:
             return False
         if any(pattern.fullmatch(item.text) for pattern in self.at_begin):
             return False
@@ -159,6 +175,20 @@ class Comparer:
 
     def _shape(self, item: Item) -> str:
         return item.name if isinstance(item, Block) else self.chance.shape(item.text)
+
+
+@record
+class _Alone:
+    """An item of one side (0: bpftrace) without an equal; `gap`: how many before it have one in the same place."""
+
+    side: int
+    item: Item
+    gap: int
+
+    @property
+    def number(self) -> int:
+        """Of the line, 0 for a map."""
+        return self.item.number if isinstance(self.item, Line) else 0
 
 
 class _Side:

@@ -26,10 +26,11 @@ _LONGEST_KEY = 600
 
 @record
 class Line:
-    """A printed line.  `at`: when it was read, in seconds of the monotonic clock."""
+    """A printed line.  `at`: when it was read, in seconds of the monotonic clock; `number`: from 1."""
 
     text: str
-    at: float = 0.0
+    at: float = field(default=0.0, compare=False)
+    number: int = field(default=0, compare=False)
 
 
 @record
@@ -87,7 +88,7 @@ class _Reader:
             when = self.when()
             element = self._element()
             if element is None:
-                found.append(Line(self.take(1), when))
+                found.append(Line(self.take(1), when, self.at))
                 continue
             name, read = element
             last = found[-1] if found else None
@@ -174,7 +175,7 @@ def read_json(text: str, arrival: list[tuple[int, float]] | None = None) -> Docu
         if kind in ("map", "hist", "stats") and isinstance(data, dict):
             items += [Block(name, _json_elements(name, kind, value), line.at) for name, value in data.items()]
         else:
-            items.append(Line(json.dumps(message), line.at))
+            items.append(Line(json.dumps(message), line.at, line.number))
     return Document(tuple(items))
 
 
@@ -183,7 +184,7 @@ def read_lines(text: str, arrival: list[tuple[int, float]]) -> list[Line]:
     reader, found = _Reader(text, arrival), []
     while reader.at < len(reader.lines):
         when = reader.when()
-        found.append(Line(reader.take(1), when))
+        found.append(Line(reader.take(1), when, reader.at))
     return found
 
 

@@ -53,5 +53,5 @@ class Outcome:
 
     def take(self, found: Found) -> None:
         """Count the reasons of a comparison of two texts."""
-        for reason in found.reasons if found.same else ():
-            self.set_aside(reason)
+        for reason, example in found.reasons if found.same else ():
+            self.set_aside(reason, example)

@@ -57,7 +57,7 @@ def cost(runs: list[Ended], lost: int) -> Cost:
 
 
 def text(comparison: Comparison, show_all: bool = False) -> str:
-    """The report for people."""
+    """The report for people, each character a byte."""
     verdict = comparison.verdict
     lines = [f"{comparison.titles[0]} ({comparison.paths[0]}) and {comparison.titles[1]}, {comparison.how}", ""]
     lines.append(verdict.word)
@@ -95,7 +95,7 @@ def _difference(held: Held, runs: int, titles: tuple[str, str]) -> list[str]:
 
 def _cut(line: str) -> str:
     line = line.replace("\t", "        ")
-    return line if len(line) <= 2 * _WIDTH else line[: 2 * _WIDTH - 1] + "…"
+    return line if len(line) <= 2 * _WIDTH else line[: 2 * _WIDTH - 3] + "..."
 
 
 def _hint(verdict: Verdict) -> list[str]:
@@ -133,6 +133,11 @@ def _costs(comparison: Comparison) -> list[str]:
     return [f"{title:<16}{a:>12}{b:>12}" for title, a, b in rows]
 
 
+def _text(raw: str) -> str:
+    """A text whose characters are bytes, as UTF-8 if that is what they are."""
+    return raw.encode("latin-1", "backslashreplace").decode("utf-8", "backslashreplace")
+
+
 def _milliseconds(seconds: float | None) -> str:
     return "never" if seconds is None else f"{1000 * seconds:.0f} ms"
 
@@ -144,11 +149,11 @@ def as_dictionary(comparison: Comparison) -> dict[str, Any]:
     def places(found: tuple[Held, ...]) -> list[dict[str, Any]]:
         return [
             {
-                "place": held.finding.place,
+                "place": _text(held.finding.place),
                 "runs": held.runs,
                 "first_run": held.first,
-                "reference": held.finding.reference,
-                "pytrace": held.finding.own,
+                "reference": _text(held.finding.reference),
+                "pytrace": _text(held.finding.own),
                 "percent": held.finding.percent,
             }
             for held in found
@@ -158,7 +163,7 @@ def as_dictionary(comparison: Comparison) -> dict[str, Any]:
         found = comparison.costs[n]
         return {
             "title": comparison.titles[n],
-            "path": comparison.paths[n],
+            "path": _text(comparison.paths[n]),
             "attach_seconds": found.attach_seconds,
             "events_lost": found.lost,
             "cpu_seconds": found.cpu_seconds,
@@ -174,8 +179,10 @@ def as_dictionary(comparison: Comparison) -> dict[str, Any]:
         "different": places(verdict.holds),
         "different_in_some_runs": places(verdict.passing),
         "within_tolerance": places(verdict.within),
-        "set_aside": {reason: {"count": n, "examples": list(e)} for reason, (n, e) in verdict.aside.items()},
-        "remarks": list(comparison.remarks),
+        "set_aside": {
+            reason: {"count": n, "examples": [_text(x) for x in e]} for reason, (n, e) in verdict.aside.items()
+        },
+        "remarks": [_text(remark) for remark in comparison.remarks],
         "reference": side(0),
         "pytrace": side(1),
     }

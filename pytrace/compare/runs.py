@@ -7,6 +7,7 @@ started then, says that it has attached; now it attaches too, in some millisecon
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 import subprocess
@@ -93,7 +94,6 @@ class Runner:
     def _together(self, reference: Tracer, own: Tracer) -> Pair:
         with selectors.DefaultSelector() as selector:
             both = {"bpftrace": reference, "pytrace": own}
-            workload: subprocess.Popen[bytes] | None = None
             begun = None
             try:
                 own.start(selector)
@@ -102,23 +102,32 @@ class Runner:
                 self._until(
                     selector, lambda: reference.is_over or reference.attached is not None or self.stopped, _START
                 )
-                own.release()
-                self._until(selector, lambda: own.is_over or own.attached is not None or self.stopped, _START)
-                begun = time.monotonic()
-                if self.plan.workload and reference.attached and own.attached:
-                    workload = subprocess.Popen(["/bin/sh", "-c", self.plan.workload], stdin=subprocess.DEVNULL)
-                self._until(selector, lambda: self._is_time(both, workload), self.plan.duration)
-                if workload is None and any(t.is_over for t in both.values()):
-                    self._until(selector, lambda: all(t.is_over for t in both.values()), _GRACE)
+                if reference.attached is not None:
+                    own.release()
+                    self._until(selector, lambda: own.is_over or own.attached is not None or self.stopped, _START)
+                    begun = time.monotonic()
+                    self._watch(selector, both)
             finally:
                 over = [t.ended for t in both.values() if t.is_over]
                 end = min([time.monotonic(), *over])
                 self._end(selector, both)
-                if workload:
-                    workload.kill()
-                    workload.wait()
             span = (begun, end) if begun is not None else None
             return Pair(reference.close(selector), own.close(selector), span, tuple(self.stuck))
+
+    def _watch(self, selector: selectors.BaseSelector, both: dict[str, Tracer]) -> None:
+        """From the moment when both have attached until they are to be ended; meanwhile the workload runs."""
+        workload = None
+        if self.plan.workload and not any(t.is_over for t in both.values()):
+            command = ["/bin/sh", "-c", self.plan.workload]  # what it prints must not stand in the report
+            workload = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, process_group=0)
+        try:
+            self._until(selector, lambda: self._is_time(both, workload), self.plan.duration)
+            if workload is None and any(t.is_over for t in both.values()):
+                self._until(selector, lambda: all(t.is_over for t in both.values()), _GRACE)
+        finally:
+            if workload and workload.poll() is None:
+                os.killpg(workload.pid, signal.SIGKILL)
+                workload.wait()
 
     def _is_time(self, both: dict[str, Tracer], workload: subprocess.Popen[bytes] | None) -> bool:
         """Whether both are to be ended."""

@@ -15,7 +15,7 @@ TIME = r"\b\d\d:\d\d:\d\d(?:\.\d+)?\b|\b\d{4}-\d\d-\d\d\b"
 """Clock times and dates as time() and strftime() print them by default."""
 ADDRESS = r"\b0x[0-9a-f]+\b|\bffff[0-9a-f]{12}\b"
 """Pointers, and kernel addresses as raw stacks have them."""
-BUCKET = re.compile(r"([\[(].*?[)\]]) +(-?\d+) \|([@ ]*)\|")
+BUCKET = re.compile(r"([\[(].*?[)\]]) +(-?\d{1,40}) \|([@ ]*)\|")
 """A histogram's row: its range, its count, its bar."""
 NOISE = re.compile(
     r"^(?:WARNING|ERROR): ([\w -]+: )?[Cc]ould ?n[o']t set RLIMIT_\w+ .*\n"
@@ -26,7 +26,7 @@ NOISE = re.compile(
 """Messages about the machine that either tracer may print, whatever the script."""
 
 _TOKEN = re.compile(
-    rf"(?P<time>{TIME})|(?P<address>{ADDRESS})|(?P<number>(?<!\w)-?\d+(?:\.\d+)?(?![\w]))|(?P<word>\w+)"
+    rf"(?P<time>{TIME})|(?P<address>{ADDRESS})|(?P<number>(?<!\w)-?\d{{1,40}}(?:\.\d{{1,40}})?(?!\w))|(?P<word>\w+)"
     r"|(?P<space>[ \t]+)|(?P<other>.)",
     re.S,
 )

@@ -70,7 +70,7 @@ def own_command() -> list[str]:
         "with open('/proc/self/comm', 'w') as f: f.write('pytrace')\n"
         "from pytrace.cli import command; command()"
     )
-    return [sys.executable, "-I", "-S", "-c", code]
+    return [sys.executable, "-I", *(["-S"] if sys.flags.no_site else []), "-c", code]
 
 
 class Tracer:

@@ -125,19 +125,24 @@ def messages(text: str) -> str:
 def lost(*texts: str) -> int:
     """How many events a tracer says that it has lost: in all, or each time."""
     texts = tuple(re.sub(r'.*"type": "lost_events".*"events": (\d+).*', r"Lost \1 events", text) for text in texts)
-    totals = [int(n) for text in texts for n in re.findall(r"Total lost event count: (\d+)", text)]
-    return max(totals) if totals else sum(int(n) for text in texts for n in re.findall(r"(?m)^Lost (\d+) events", text))
+    totals = [int(n) for text in texts for n in re.findall(r"Total lost event count: (\d{1,20})", text)]
+    return (
+        max(totals)
+        if totals
+        else sum(int(n) for text in texts for n in re.findall(r"(?m)^Lost (\d{1,20}) events", text))
+    )
 
 
 @record
 class OldForm:
-    """What versions before `before` print otherwise.  `rewrite` gives text in the form of 0.27, "" where it is none;
-    `means` says whether an old token means a new one."""
+    """What versions before `before` print otherwise.  `rewrite` gives text in the form of 0.27; `means` says whether an
+    old token means a new one; `one_to_one`: each old one then stands for one new one throughout."""
 
     before: tuple[int, int]
     title: str
     rewrite: Callable[[str], str] = lambda text: text
     means: Callable[[str, str], bool] = lambda old, new: False
+    one_to_one: bool = False
 
 
 _BOOLEANS = {("1", "true"), ("-1", "true"), ("0", "false")}
@@ -149,7 +154,9 @@ OLD_FORMS = (
     ),
     OldForm((0, 27), "booleans as numbers", means=lambda old, new: (old, new) in _BOOLEANS),
     OldForm((0, 23), "pointers as decimal numbers", means=lambda old, new: new.startswith("0x") and _is(old, new)),
-    OldForm((0, 22), "enumerations as numbers", means=lambda old, new: old.isdigit() and _is_name(new)),
+    OldForm(
+        (0, 22), "enumerations as numbers", means=lambda old, new: old.isdigit() and _is_name(new), one_to_one=True
+    ),
 )
 
 

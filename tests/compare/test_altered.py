@@ -35,8 +35,8 @@ def report_on(case: datafile.Case, script: str, altered: str, programs: Path, fo
     wrapper = folder / "bpftrace"
     wrapper.write_text(WRAPPER.format(folder=folder, reference=machine.reference()))
     wrapper.chmod(0o755)
-    options = shlex.split(case.one("options", "").replace("{programs}", str(programs)))
-    words = ["compare", "-f", "json", "--against", str(wrapper), *options, "-e", script]
+    options = case.one("options", "").replace("{programs}", str(programs)).replace("{folder}", str(folder))
+    words = ["compare", "-f", "json", "--against", str(wrapper), *shlex.split(options), "-e", script]
     done = forked.call(words, timeout=LIMIT, folder=folder)
     assert not done.timed_out and done.status in (0, 1), done.describe()
     found: dict[str, Any] = json.loads(done.stdout)

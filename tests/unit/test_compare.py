@@ -158,6 +158,13 @@ def test_old_forms_hold_for_old_versions_only() -> None:
     assert places(compared("@b: 1\n", "@b: false\n", version=(0, 17))) == ["@b"]
 
 
+def test_which_old_tokens_stand_for_which() -> None:
+    assert not places(compared("@a: 1\n@b: -1\n@c: 0\n", "@a: true\n@b: true\n@c: false\n", version=(0, 23)))
+    assert not places(compared("@a: 1\n@b: 5\n", "@a: RED\n@b: GREEN\n", version=(0, 17)))
+    assert places(compared("@a: 1\n@b: 1\n", "@a: RED\n@b: GREEN\n", version=(0, 17))) == ["@b"]
+    assert places(compared("@a: 1\n", "@a: RED\n", version=(0, 23))) == ["@a"]
+
+
 def test_an_empty_map_of_old_versions() -> None:
     assert not places(compared("@c: 0\n", "", version=(0, 23)))
     assert places(compared("@c: 0\n", "")) == ["@c"] and places(compared("@c: 1\n", "", version=(0, 23))) == ["@c"]
@@ -227,6 +234,16 @@ def test_pids_of_two_runs() -> None:
     assert places(compared("@[105]: 3\n@[106]: 4\n", "@[205]: 4\n@[206]: 3\n"))
 
 
+def test_bytes_and_numbers_of_any_length() -> None:
+    assert not places(compared("\xc3\xa9 \xff 9" * 3000 + "\n", "\xc3\xa9 \xff 9" * 3000 + "\n"))
+    assert places(compared("1" * 5000 + "\n", "2" * 5000 + "\n")) == ["line 1"]
+    found = judge([compared("@[\xc3\xa9\xff]: 1\n", "@[\xc3\xa9\xff]: 2\n")])
+    cost = report.Cost(None, 0, 0.0, 0)
+    made = report.Comparison(("a 1", "b 1"), ("", ""), "", found, (cost, cost))
+    assert "\xc3\xa9\xff" in report.text(made)
+    assert report.as_dictionary(made)["different"][0]["place"] == "@[\u00e9\\xff]"
+
+
 def test_pids_after_the_highest_one() -> None:
     chance = Chance((Facts(pids=(4190000, 50)), Facts(pids=(60, 70))), False, (0, 27))
     assert chance.compare("4190001 20", "61 62").same and not chance.compare("100", "61").same
@@ -235,7 +252,7 @@ def test_pids_after_the_highest_one() -> None:
 def test_clocks() -> None:
     assert not places(compared("at 1005000000000\n", "at 1025000000000\n"))
     assert places(compared("at 1005000000000\n", "at 1025000000\n"))  # nanoseconds and microseconds
-    assert places(compared("at 1005000000000\n", "at 1000000000\n")) == ["printed lines"]
+    assert places(compared("at 1005000000000\n", "at 1000000000\n")) == ["line 1"]
     assert not places(compared("12:30:01 2026-01-01\n", "12:31:02 2026-01-02\n"))
     assert places(compared("12:30:01\n", "12:30\n"))
 
@@ -250,6 +267,7 @@ def test_symbols_that_one_has_lost() -> None:
     one, two = "@u[\n    0x7fb3a7969829\n]: 3\n", "@u[\n    syscall+25\n]: 3\n"
     assert not places(compared(one, two)) and places(compared(one, two.replace(": 3", ": 4"))) == ["@u[0x7fb3a7969829]"]
     assert places(compared(one.replace("0x7fb3a7969829", "getpid+5"), two))
+    assert places(compared("0x5\n", "name\n")) and places(compared("0xffffffff81000000\n", "name\n"))
 
 
 def test_the_tracers_names_and_what_they_see_of_each_other() -> None:
@@ -264,9 +282,9 @@ def test_the_tracers_names_and_what_they_see_of_each_other() -> None:
 def test_lines_from_before_both_were_attached() -> None:
     early, later = "opens /a\nopens /b\n", "opens /b\n"
     assert not places(compared(early, later, together=True, begun=2.0))
-    assert places(compared(early, later, together=True, begun=0.5)) == ["printed lines"]
-    assert places(compared("head 5\nopens /b\n", later, together=True, begun=2.0)) == ["printed lines"]  # of begin
-    assert places(compared(later, early, together=True, begun=2.0)) == ["printed lines"]  # ours attaches last
+    assert places(compared(early, later, together=True, begun=0.5)) == ["line 1"]
+    assert places(compared("head 5\nopens /b\n", later, together=True, begun=2.0)) == ["line 1"]  # of begin
+    assert places(compared(later, early, together=True, begun=2.0)) == ["line 1"]  # ours attaches last
 
 
 def test_white_space_counts_unless_numbers_move_it() -> None:
@@ -321,6 +339,15 @@ def test_tolerances() -> None:
 def test_tolerances_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="--tolerance"):
         parse(text)
+
+
+def test_lines_between_the_same_neighbours_are_shown_beside_each_other() -> None:
+    found = compared("a\ngold\nb\nx 1\nonly\n", "a\nlead\nb\nx 2\n").findings
+    assert [(f.place, f.reference, f.own) for f in found] == [
+        ("line 2", "gold", "lead"), ("line 4", "x 1", "x 2"), ("line 5", "only", ""),
+    ]  # fmt: skip
+    found = compared("a\nb\nlast\n", "first\na\nb\n").findings
+    assert [(f.place, f.reference, f.own) for f in found] == [("line 1", "", "first"), ("line 3", "last", "")]
 
 
 def test_the_most_particular_rule_decides() -> None:

@@ -72,6 +72,19 @@ def test_a_duration(tmp_path: Path) -> None:
     assert pair.reference.interrupted and not pair.own.interrupted
 
 
+def test_a_workload_that_takes_longer_is_ended(tmp_path: Path) -> None:
+    workload = f"(sleep 300; echo >> {tmp_path}/log) & echo $! >> {tmp_path}/log; wait"
+    plan = Plan(True, duration=0.3, workload=workload)
+    Runner(plan).run(command("one", 60, tmp_path), command("two", 60, tmp_path))
+    child = next(line for line in log(tmp_path) if line.isdecimal())
+    for _ in range(200):
+        if not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text():
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError("it still runs")
+
+
 def test_who_ends_by_itself_ends_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "_GRACE", 0.1)
     pair = Runner(Plan(True)).run(command("one", 0.05, tmp_path), command("two", 60, tmp_path))
