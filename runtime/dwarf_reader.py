@@ -101,6 +101,7 @@ class Reader:
         self.info += self.section(".debug_types")  # where DWARF 4 keeps its type units; offsets go on
         self._abbreviation_tables: dict[tuple[int, int], Abbreviations] = {}
         self._splits: dict[str, Reader | None] = {}
+        self._named: dict[str, bool] = {}
         self.missing: list[str] = []
         """Files with a part of the information that were looked for and are not there."""
         self.program = elf.path
@@ -334,9 +335,13 @@ class Reader:
 
     def may_name(self, name: str) -> bool:
         """Whether a name is written anywhere in the debug information, without decoding it."""
-        text = name.encode("latin-1") + b"\0"
-        shared = self.sections.supplement
-        return text in self.sections.strings or text in self.info or bool(shared and text in shared.strings)
+        found = self._named.get(name)
+        if found is None:  # asked for each unit; megabytes are searched
+            text = name.encode("latin-1") + b"\0"
+            shared = self.sections.supplement
+            found = text in self.sections.strings or text in self.info or bool(shared and text in shared.strings)
+            self._named[name] = found
+        return found
 
     @cached_property
     def types(self) -> Types:
