@@ -26,7 +26,7 @@ FORM = 1
 _MARSHAL = 4
 """A format of marshal that every Python since 3.4 reads; the data are builtin values only."""
 
-KEPT = ("output", "format", "buffering", "quiet", "warning_level")
+KEPT = ("output", "format", "buffering", "quiet", "warning_level", "map_rows")
 """Options that are given when the file is written and hold when it runs, unless it is told otherwise."""
 
 _TEMPLATE = '''\

@@ -129,6 +129,7 @@ def parse(argv: list[str], inv: Invocation | None = None) -> Invocation:
     tool = _tool(inv.file, given) if inv.file else None
     if tool is not None:
         parameters = tool.words(_translated(tool, words) + _translated(tool, after))
+        inv.generator = tool.generator
     inv.options.named = tuple(p[2:] for p in parameters if p.startswith("--"))
     inv.options.positional = tuple(p for p in parameters if not p.startswith("--"))
     return inv

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from pytrace.options import Options
+    from pytrace.source import Source
 
 
 def _colour() -> bool:
@@ -168,7 +169,9 @@ def _act(inv: Invocation) -> int:
     if inv.action == "list" and not inv.file and inv.script is None:
         inv.options.pid = driver.checked_pid(inv.pid_text)
         return driver.list_probes(inv.search, inv.options)
-    source = driver.read_source(inv.script, inv.file)
+    source = _generated(inv) if inv.generator else driver.read_source(inv.script, inv.file)
+    if source is None:
+        return 0
     if inv.options.mode == "format":
         return driver.format_script(source, inv.options)
     check_format(inv.options)
@@ -183,6 +186,22 @@ def _act(inv: Invocation) -> int:
         check_ahead(inv)
         return driver.write_ahead(source, inv.options)
     return driver.main(source, inv.options)
+
+
+def _generated(inv: Invocation) -> Source | None:
+    """The script that a bundled tool makes of its words, which are used up by that; None if it was only to be shown."""
+    from pytrace.toolbox import generate
+
+    made = generate(inv.file, inv.generator, inv.options.named, inv.options.positional)
+    inv.options.named = inv.options.positional = ()
+    if made.pid and (inv.options.command or inv.pid_text):
+        raise UsageError(f"{inv.file}: -p beside -c or -p of pytrace: there can be one process only")
+    inv.pid_text = made.pid or inv.pid_text
+    inv.options.map_rows = made.map_rows
+    if made.shown or made.only_shown:
+        write(sys.stdout, made.source.text)
+        sys.stdout.flush()
+    return None if made.only_shown else made.source
 
 
 def _help(topic: str) -> int:

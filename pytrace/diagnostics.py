@@ -101,6 +101,10 @@ class Diagnostics:
     def _add(
         self, severity: str, message: str, span: Span | None, contexts: Iterable[Context], hints: Iterable[str]
     ) -> None:
+        if span is not None:
+            if severity == WARNING and span.source.generated:
+                return
+            span = span.source.origin(span) or span
         found = Diagnostic(severity, message, span, tuple(contexts), tuple(hints))
         if found not in self.items:  # a body that is compiled once a probe speaks once
             self.items.append(found)
@@ -115,8 +119,12 @@ class Diagnostics:
             raise ScriptError(self)
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        """All errors first, then all warnings, each in order of discovery (spec 07 §1)."""
-        yield from (d for d in self.items if d.severity == ERROR)
+        """All errors first, then all warnings, each in order of discovery (spec 07 §1).
+
+        Errors in text that a program wrote are left out beside those in what the user wrote, from which they follow.
+        """
+        errors = [d for d in self.items if d.severity == ERROR]
+        yield from [d for d in errors if d.span is None or not d.span.source.generated] or errors
         yield from (d for d in self.items if d.severity != ERROR)
 
     def render(self, colour: bool = False, warnings: bool = True) -> str:

@@ -37,6 +37,8 @@ class Invocation:
     action: str = "run"
     """run, list, help, version, info, tools, completion or clear-cache."""
     topic: str = ""
+    generator: str = ""
+    """The module that makes the script of the bundled tool that `file` names (`pytrace.toolbox`)."""
     pid_text: str = ""
     dwarf_pid_texts: list[str] = field(default_factory=list)
 

@@ -46,6 +46,9 @@ class Options:
     cache_dir: str = ""
     use_cache: bool = True
     colour: bool = False
+    map_rows: dict[str, str] = field(default_factory=dict)
+    """How a map's rows are printed as text, by its name: a form of `str.format` with the parts of the key as `{0}`,
+    `{1}` … and `{value}`.  Bundled tools set it; it has no part in compiling."""
     environment: dict[str, str] = field(default_factory=dict)
     """The BPFTRACE_* variables and what else the compiler may read from the environment."""
 

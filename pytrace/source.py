@@ -41,6 +41,9 @@ class Source:
 
     __slots__ = ("_line_starts", "name", "text")
 
+    generated = False
+    """Whether a program wrote this text, so that messages about it are of little use to the user."""
+
     def __init__(self, name: str, text: str | bytes) -> None:
         self.name = name
         self.text = text.decode("latin-1") if isinstance(text, bytes) else text
@@ -71,6 +74,11 @@ class Source:
         begin = starts[number - 1]
         end = self.text.find("\n", begin)
         return self.text[begin:] if end < 0 else self.text[begin:end]
+
+    def origin(self, span: Span) -> Span | None:
+        """Where a message about `span` of this source points to.  Generated scripts have this lead to what the user
+        wrote, and None for what nobody wrote."""
+        return span
 
     def __repr__(self) -> str:
         return f"Source({self.name!r}, {len(self.text)} bytes)"

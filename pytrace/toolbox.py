@@ -6,6 +6,8 @@ wrong: a tool's header is no mere comment.  Each line of it that begins with `-`
 text`), and a line `// parameters: interval=1 count=9` names the script's `$1`, `$2` … and what they are when they are
 not given (without `=` it must be given); an option of the same name gives one too, since attach points take positional
 parameters only.  A section EXPRESSION declares terms (`tool_terms`), and `// ignored: nU` letters that change nothing.
+A name that ends in `...` stands for one or more.  A line `// generator: MODULE` means that the
+script is made from those words, by `generate` of that module.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools")
 _PARAMETERS = "// parameters:"
 _REPEATED = "..."
 _IGNORED = "// ignored:"
+_GENERATOR = "// generator:"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pytrace.probespec.script import Generated
     from pytrace.tool_terms import Term
 
 
@@ -91,6 +95,8 @@ class Tool:
         self.ignored = text.partition(_IGNORED)[2].partition("\n")[0].strip()
         """Flag letters that are accepted and change nothing."""
         self.parameters = [word.partition("=") for word in text.partition(_PARAMETERS)[2].partition("\n")[0].split()]
+        self.generator = text.partition(_GENERATOR)[2].partition("\n")[0].strip()
+        """The module that makes the script, "" if the tool is a script."""
 
     def option(self, word: str) -> ToolOption | None:
         """The one that a word ends with, which may be a cluster of letters; None if there is no such option."""
@@ -150,6 +156,8 @@ class Tool:
             from pytrace import tool_terms
 
             named, positional = named + tool_terms.parse(self.name, self.terms, positional), []
+        if self.generator:
+            return named + self._listed(positional)
         if len(positional) > len(self.parameters):
             raise UsageError(f"{self.name}: unexpected argument '{positional[len(self.parameters)]}'")
         for i, (name, optional, default) in enumerate(self.parameters):
@@ -162,6 +170,25 @@ class Tool:
                     raise UsageError(f"{self.name}: {name} is missing", hint=f"pytrace --help {self.name}")
                 positional.append(chosen[-1].partition("=")[2] if chosen else default)
         return named + positional
+
+    def _listed(self, positional: list[str]) -> list[str]:
+        """The words of a parameter that stands for several."""
+        hint = f"pytrace --help {self.name}"
+        if self.parameters and not positional:
+            raise UsageError(f"{self.name}: {self.parameters[0][0].rstrip('.')} is missing", hint=hint)
+        if positional and not self.parameters:
+            raise UsageError(f"{self.name}: unexpected argument '{positional[0]}'", hint=hint)
+        return positional
+
+
+def generate(name: str, generator: str, named: tuple[str, ...], positional: tuple[str, ...]) -> Generated:
+    """The script of a tool that is made from its words.  Raises UsageError, ScriptError."""
+    from importlib import import_module
+
+    from pytrace.probespec.words import Words
+
+    generated: Generated = import_module(generator).generate(Words(name, named, positional))
+    return generated
 
 
 def _declared(line: str) -> ToolOption | None:

@@ -36,7 +36,9 @@ def open_output(options: Any) -> Output:
         return JsonOutput(**settings)
     from pytrace.runtime.output.text import TextOutput
 
-    return TextOutput(**settings)
+    output = TextOutput(**settings)
+    output.map_rows = options.map_rows
+    return output
 
 
 def _open_file(path: str) -> int:

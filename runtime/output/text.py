@@ -7,10 +7,14 @@ would get wrong: a map key that renders as `(…)` loses its outer parentheses, 
 
 from __future__ import annotations
 
+from pytrace import types
 from pytrace.runtime.output.base import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from pytrace.program import Layout, Location
     from pytrace.runtime.output.maps import MapContents
     from pytrace.runtime.output.printf import Formatter
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 class TextOutput(Output):
     batches = True
+    map_rows: Mapping[str, str] = {}
+    """As in `pytrace.options.Options`."""
 
     def attached_probes(self, count: int) -> None:
         if not self.quiet:
@@ -49,12 +55,31 @@ class TextOutput(Output):
         else:
             form = self.renderer.form(t)
             values = [form(contents.divided(v)) for _, v in contents.entries]
+        form_of_rows = self.map_rows.get(name)
+        if form_of_rows is not None:
+            return self._formed(contents, form_of_rows, values)
         colon = ":\n" if row is not None and row.is_histogram else ": "
         if contents.key_type is None:
             return [f"{name}{colon}{v}\n" for v in values]
         key = self.renderer.form(contents.key_type)
         keys = [without_parentheses(key(k)) for k, _ in contents.entries]
         return [f"{name}[{k}]{colon}{v}\n" for k, v in zip(keys, values, strict=True)]
+
+    def _formed(self, contents: MapContents, form: str, values: list[str]) -> list[str]:
+        """The rows as `form` says.  Integers of a key go in as they are, so that the form may choose their base."""
+        t = contents.key_type
+        if t is None:
+            return [form.format(value=v) for v in values]
+        several = isinstance(t, types.Tuple)
+        parts = [self._part(e) for e in (t.elements if isinstance(t, types.Tuple) else (t,))]
+        rows = []
+        for (key, _), value in zip(contents.entries, values, strict=True):
+            elements = key if several else (key,)
+            rows.append(form.format(*[p(e) for p, e in zip(parts, elements, strict=True)], value=value))
+        return rows
+
+    def _part(self, t: Type) -> Callable[[Any], Any]:
+        return int if isinstance(t, types.Int) else self.renderer.form(t)
 
     def time(self, text: str) -> None:
         self.write(text.encode("latin-1"))

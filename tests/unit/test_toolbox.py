@@ -18,6 +18,9 @@ SCRIPTS = {name: (ROOT / "pytrace" / "tools" / f"{name}.pt").read_text() for nam
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_header_declares_the_options_of_the_script(name: str) -> None:
     text, tool = SCRIPTS[name], toolbox.Tool(name, SCRIPTS[name])
+    if tool.generator:
+        asked_by_generator(tool)
+        return
     asked = set(re.findall(r'getopt\("([^"]+)"', text))
     positional = {parameter for parameter, _, _ in tool.parameters}
     assert asked == set(tool.takes_value) - positional
@@ -31,6 +34,15 @@ def test_header_declares_the_options_of_the_script(name: str) -> None:
         if number
     }
     assert used == set(range(1, len(positional) + 1))
+
+
+def asked_by_generator(tool: toolbox.Tool) -> None:
+    """The same for a tool whose script is made: its generator asks for exactly the options of the header."""
+    path = ROOT / f"{tool.generator.replace('.', '/')}.py"
+    asked: dict[str, bool] = {}
+    for how, option in re.findall(r"words\.(flag|text|all|number)\([\"']([^\"']+)", path.read_text()):
+        asked[option] = asked.get(option, False) or how != "flag"
+    assert asked == {name: value for name, value in tool.takes_value.items() if name != "sym_file_list"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -81,6 +93,8 @@ def test_table_has_a_line_for_each() -> None:
         ("tcpdump -nni eth0 port 80", ["port=80"], ["eth0", "", "inout", "::", "::", "::"]),
         ("tcpdump tcp port ssh and src host ::0001 -w f", ["tcp", "port=22"], ["any", "f", *"inout :: ::1 ::".split()]),
         ("tcpdump udp and dst ::4 && src port 5", ["udp", "src-port=5"], ["any", "", *"inout :: :: ::4".split()]),
+        ("trace -KTp 5 c:f -I a c:g -I b", ["kernel-stack", "time", "pid=5", "include=a", "include=b"], ["c:f", "c:g"]),
+        ("argdist -n 1 -C p:c:f() -H r:c:g()", ["number=1", "count=p:c:f()", "histogram=r:c:g()"], []),
     ],
 )
 def test_tools_own_options(words: str, named: list[str], positional: list[str]) -> None:
