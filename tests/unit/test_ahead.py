@@ -41,14 +41,16 @@ def parts(path: Path) -> tuple[int, dict[str, Any], bytes]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    ahead.write(str(tmp_path / "out"), PROGRAM, PREMISES, Options(format="json", quiet=True), "dir/a b.bt")
+    options = Options(format="json", quiet=True, map_rows={"@a": "{value}"})
+    ahead.write(str(tmp_path / "out"), PROGRAM, PREMISES, options, "dir/a b.bt")
     return tmp_path / "out"
 
 
 def test_what_is_written_is_read_again(file: Path) -> None:
     found, kept, program = ahead.read(*parts(file))
     assert program == PROGRAM and found == PREMISES
-    assert kept == {"format": "json", "quiet": True, "output": "", "buffering": "line", "warning_level": 1}
+    plain = {"output": "", "buffering": "line", "warning_level": 1}
+    assert kept == {"format": "json", "quiet": True, "map_rows": {"@a": "{value}"}, **plain}
     assert os.access(file, os.X_OK) and os.listdir(file.parent) == ["out"]
 
 
