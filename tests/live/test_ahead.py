@@ -36,7 +36,10 @@ class Ahead:
 
     def write(self, script: str, words: str = "", parameters: str = "") -> Finished:
         (self.folder / "script.bt").write_text(script)
-        command = f"{self.pytrace} --aot program {words} script.bt {parameters}"
+        return self.write_from(f"{words} script.bt {parameters}")
+
+    def write_from(self, words: str) -> Finished:
+        command = f"{self.pytrace} --aot program {words}"
         return process.run(command, timeout=20 * SCALE, env=process.environment(), cwd=self.folder)
 
     def run(self, words: str = "", **env: str) -> Finished:
@@ -192,3 +195,12 @@ def test_the_file_is_small_and_plain(ahead: Ahead) -> None:
     text = (ahead.folder / "program").read_text("ascii")
     assert text.startswith("#!/usr/bin/env python3\n") and len(text) < 8000
     assert shlex.quote("script.bt") in text and os.access(ahead.folder / "program", os.X_OK)
+
+
+@pytest.mark.feature("uprobe")
+def test_tables_of_argdist(ahead: Ahead, test_programs: Path) -> None:
+    program = test_programs / "calls"
+    written = ahead.write_from(f"argdist -C 'p:{program}:plus(int a, int b):int:b#sums'")
+    assert written.status == 0, written.describe()
+    done = ahead.run(f"-q -c '{program} 4'")
+    assert "sums\n\tCOUNT      EVENT\n\t4          b = 10\n" in done.stdout, done.describe()
