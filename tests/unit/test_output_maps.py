@@ -43,8 +43,10 @@ class Reader:
         return self._slot
 
 
-def show(reader: Any, top: int = 0, div: int = 0, kind: type[Output] = TextOutput) -> str:
+def show(reader: Any, top: int = 0, div: int = 0, kind: type[Output] = TextOutput, form: str = "") -> str:
     output = kind()
+    if form and isinstance(output, TextOutput):
+        output.map_rows = {reader.spec.name: form}
     output.begin(PROGRAM, load_row)
     written: list[bytes] = []
     output.write = written.append  # type: ignore[method-assign]
@@ -78,6 +80,15 @@ def test_keys_order_what_values_cannot() -> None:
     pair = Tuple((INT8, String(2)))
     reader = Reader("@c", pair, BOOL, [(b"\2b\0", [b"\1"]), (b"\1z\0", [b"\0"]), (b"\2a\0", [b"\1"])])
     assert show(reader) == "@c[1, z]: false\n@c[2, a]: true\n@c[2, b]: true\n"
+
+
+def test_rows_of_another_form() -> None:
+    pair = Tuple((INT64, String(8)))
+    reader = Reader("@t", pair, INT64, [(q(255) + b"ab\0\0\0\0\0\0", [q(7)]), (q(-1) + b"{0}\0\0\0\0\0", [q(3)])])
+    assert show(reader, form="{value:<4}{1} {0:x} {0}\n") == "3   {0} -1 -1\n7   ab ff 255\n"
+    assert show(counts({5: 1, 6: 2}), form="{0} of {value}\n") == "5 of 1\n6 of 2\n"
+    assert show(Reader("@", None, INT64, slot=[q(9)]), form="{value:<4}|\n") == "9   |\n"
+    assert show(counts({5: 1}), kind=JsonOutput, form="{0}\n") == show(counts({5: 1}), kind=JsonOutput)
 
 
 def test_keys_lose_parentheses() -> None:

@@ -24,7 +24,7 @@ PLACE = Location("stdin:1:2-4", "ab cd\n ~~\n", "stdin", 1, 2)
 
 
 def options(**given: Any) -> SimpleNamespace:
-    defaults = {"output": "", "format": "text", "buffering": "line"}
+    defaults = {"output": "", "format": "text", "buffering": "line", "map_rows": {}}
     return SimpleNamespace(**(defaults | {"quiet": False, "warning_level": 1, "colour": False} | given))
 
 
