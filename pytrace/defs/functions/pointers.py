@@ -71,23 +71,20 @@ def _member_path(node: object) -> tuple[str, ...]:
     return ()
 
 
+def _pointer_to(name: str, memory: str, space: str) -> FunctionDef:
+    return FunctionDef(
+        name=name,
+        doc=f"The same pointer, read from {memory} memory.",
+        signatures=(f"T * {name}(T * pointer)",),
+        params=(Param("pointer"),),
+        type_rule=_spaced(name, space),
+        lower=_same,
+    )
+
+
 ROWS = (
-    FunctionDef(
-        name="kptr",
-        doc="The same pointer, read from kernel memory.",
-        signatures=("T * kptr(T * pointer)",),
-        params=(Param("pointer"),),
-        type_rule=_spaced("kptr", Space.KERNEL),
-        lower=_same,
-    ),
-    FunctionDef(
-        name="uptr",
-        doc="The same pointer, read from user memory.",
-        signatures=("T * uptr(T * pointer)",),
-        params=(Param("pointer"),),
-        type_rule=_spaced("uptr", Space.USER),
-        lower=_same,
-    ),
+    _pointer_to("kptr", "kernel", Space.KERNEL),
+    _pointer_to("uptr", "user", Space.USER),
     FunctionDef(
         name="is_err",
         library=True,

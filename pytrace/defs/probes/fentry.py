@@ -227,28 +227,18 @@ FENTRY = ProbeDef(
     pid_filter=True,
     args_are_parameters=True,
 )
-FEXIT = ProbeDef(
+FEXIT = replace(
+    FENTRY,
     name="fexit",
     doc="When a function of the kernel returns, with typed arguments and result.",
     aliases=("fr", "kretfunc"),
     probetype="fexit",
     syntax=("fexit[:MODULE]:FUNCTION", "fexit:bpf[:PROGRAM_ID]:PROGRAM_NAME"),
-    space=Space.KERNEL,
-    parts=(1, 2, 3),
-    features=frozenset({"args", "retval", "func", "signal", "path", "skboutput", "traceable"}),
+    listable=False,
+    features=FENTRY.features | {"retval"},
     parse=_parse_fexit,
-    check=_check,
-    is_pattern=_is_pattern,
-    expand=_expand,
-    lacking=_lacking,
-    hint=_hint,
     listing=_list("fexit"),
-    lower_arg=lower_context_arg,
     lower_retval=_lower_retval,
-    attach=_attach,
-    attach_last_first=True,
-    pid_filter=True,
-    args_are_parameters=True,
 )
 
 ROWS = (FENTRY, FEXIT)
