@@ -46,6 +46,7 @@ _CHANGES = [
     (r"rt_sigreturn\(\{mask=.*?\}\)", "rt_sigreturn()"),
     (r"sin_port=htons\(\d+\)", "sin_port=htons(PORT)"),
     (r" f_b\w+=\d+,| f_ffree=\d+,", ""),  # a file system in use
+    (r"left \{[^}]*\}", "left {TIME}"),
     (r" +(= \S+)", r" \1"),
 ]
 
@@ -148,10 +149,11 @@ def test_lines(pytrace: str, test_programs: Path, tmp_path: Path) -> None:
         f'mkdir("{tmp_path}/made", 0750) = 0',
         'recvfrom(4, "hello", 300, 0, NULL, NULL) = 5',
         "poll([{fd=-1}], 1, 1) = 0 (Timeout)",
-        "clock_nanosleep(CLOCK_REALTIME, 0, {tv_sec=60, tv_nsec=0}, ",  # and where the rest of the time would go
+        "pselect6(5, [4], NULL, NULL, {tv_sec=1, tv_nsec=0}, NULL) = 1 (in [4], left {tv_sec=",
+        'sendmsg(3, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="abc\\0", iov_len=4}, {iov_base="and what',
+        "rt_sigsuspend([], 8) = ? ERESTARTNOHAND (To be restarted if no handler)",
     ):
         assert any(line.startswith(text) for line in shown), text
-    assert any(line.endswith("= ? ERESTART_RESTARTBLOCK (Interrupted by signal)") for line in shown)
     assert "--- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---" in shown
     assert sorted(line for line in shown if line.startswith("+++")) == [
         *["+++ exited with 0 +++"] * 3,
@@ -270,7 +272,7 @@ def test_what_is_wrong_is_said(pytrace: str, arguments: str, message: str) -> No
 
 
 def test_nothing_is_lost_in_a_storm(pytrace: str, test_programs: Path, tmp_path: Path) -> None:
-    count = 200_000
+    count = 150_000
     lines = ours(pytrace, "-e getppid", f"{test_programs}/syscalls loop {count} {tmp_path}/time", tmp_path, 120)
     assert sum(line.startswith("getppid()  ") for line in lines) == count
 
@@ -279,7 +281,7 @@ def test_it_slows_the_command_by_a_fraction_of_what_strace_does(
     pytrace: str, test_programs: Path, tmp_path: Path
 ) -> None:
     """A tenth is what it is to be (tests/bench/run.py measures that); a quarter is left to a busy machine."""
-    loop = f"{test_programs}/syscalls loop 20000 {tmp_path}/time"
+    loop = f"{test_programs}/syscalls loop 10000 {tmp_path}/time"
 
     def alone() -> None:
         run(loop, timeout=60)

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -85,6 +86,11 @@ static void sockets(void)
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof address;
 	int pair[2], on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct timeval second = {.tv_sec = 1};
+	char left[4] = "abc", right[60] = "and what follows it, which is not shown in full";
+	struct iovec parts[2] = {{left, sizeof left}, {right, sizeof right}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	fd_set set;
 	struct pollfd asked[2] = {{.fd = -1}, {.events = POLLIN | POLLOUT}};
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -95,8 +101,13 @@ static void sockets(void)
 	send(pair[0], "hello", 5, MSG_NOSIGNAL);
 	asked[1].fd = pair[1];
 	poll(asked, 2, 1000);
+	FD_ZERO(&set);
+	FD_SET(pair[1], &set);
+	select(pair[1] + 1, &set, NULL, NULL, &second);
 	recv(pair[1], path, sizeof path, 0);
 	poll(asked, 1, 1);
+	sendmsg(pair[0], &message, 0);
+	recvmsg(pair[1], &message, 0);
 	close(pair[0]);
 	close(pair[1]);
 	pipe(pair);
@@ -126,13 +137,17 @@ static void processes(void)
 
 static void interrupted(void)
 {
-	struct itimerval soon = {.it_value.tv_usec = 20000};
-	struct timespec second = {.tv_sec = 60};
+	struct itimerval soon = {.it_value.tv_usec = 1000};
 	struct sigaction action = {.sa_handler = noted};
+	sigset_t all, none;
 
+	sigfillset(&all);
+	sigemptyset(&none);
 	sigaction(SIGALRM, &action, NULL);
+	sigprocmask(SIG_SETMASK, &all, NULL); /* however late we are, the signal comes in sigsuspend */
 	setitimer(ITIMER_REAL, &soon, NULL);
-	nanosleep(&second, NULL);
+	sigsuspend(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	sigaction(SIGUSR1, &action, NULL);
 	kill(getpid(), SIGUSR1);
 }

@@ -108,7 +108,7 @@ def _lower_entry(em: Lowering, call: typed.Call) -> Any:
     recorder.read_registers(em.int64(call.args[0]), em.at(recorder.area, ENTRY_HEAD))
     recorder.head(bool(call.data))
     recorder.begin(ENTRY_HEAD + captures.REGISTER_BYTES)
-    recorder.copy(recorder.number(), em.const(0), em.const(captures.ENTRY))
+    recorder.copy(recorder.number(), range(captures.ENTRY))
     recorder.send(_KEY + "syscall_entry", ENTRY_FIELDS)
     return em.builder.not_(recorder.failed())
 
@@ -146,10 +146,11 @@ def _lower_return(em: Lowering, call: typed.Call) -> None:
     em.put(recorder.area, result, 24)
     em.put(recorder.area, recorder.number(), 32)
     recorder.begin(RETURN_HEAD)
-    both = captures.ENTRY + captures.RETURN
-    first = b.select(again, em.const(0), em.const(captures.ENTRY))
-    end = b.select(b.icmp_signed(">=", result, em.const(0)), em.const(both), em.const(captures.ENTRY))
-    recorder.copy(recorder.number(), first, end)
+    number = recorder.number()
+    with em.when(again):
+        recorder.copy(number, range(captures.ENTRY))
+    with em.when(b.icmp_signed(">=", result, em.const(0))):
+        recorder.copy(number, range(captures.ENTRY, captures.ENTRY + captures.RETURN))
     recorder.send(_KEY + "syscall_return", RETURN_FIELDS)
 
 

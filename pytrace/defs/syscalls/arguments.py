@@ -11,7 +11,7 @@ from functools import lru_cache
 from struct import unpack_from
 
 from pytrace.defs.syscalls import captures, structs
-from pytrace.defs.syscalls.calls import Call
+from pytrace.defs.syscalls.calls import Call, Copied
 from pytrace.defs.syscalls.constants import ENUMS, FLAGS, file_mode, octal, signal_name
 from pytrace.defs.syscalls.structs import pointer, quoted
 
@@ -171,21 +171,52 @@ def _vectors(returning: bool) -> Callable[[str], Show]:
             found = (call.returned if returning else call.entered).get(at)
             if (call.failed and returning) or found is None or found.length < 0:
                 return pointer(call.arguments[at])
-            left = call.result if returning and call.result is not None else 1 << 62
-            parts = []
-            for element in found.elements:
-                size = min(element.size, left)
-                left -= size
-                shown = pointer(element.address)
-                if element.length >= 0:
-                    shown = quoted(element.data[: min(size, call.limit)], size > call.limit, call.hexadecimal)
-                parts.append(f"{{iov_base={shown}, iov_len={element.size}}}")
-            parts += ["..."] if call.arguments[where] > len(found.elements) else []
-            return "[" + ", ".join(parts) + "]"
+            return _buffers(call, found.elements, call.arguments[where], returning)
 
         return show
 
     return make
+
+
+def _buffers(call: Call, elements: Sequence[Copied], count: int, returning: bool) -> str:
+    """`[{iov_base="text", iov_len=4}]`, of `count` those that were copied."""
+    left = call.result if returning and call.result is not None else 1 << 62
+    parts = []
+    for element in elements:
+        size = min(element.size, left)
+        left -= size
+        shown = pointer(element.address)
+        if element.length >= 0:
+            shown = quoted(element.data[: min(size, call.limit)], size > call.limit, call.hexadecimal)
+        parts.append(f"{{iov_base={shown}, iov_len={element.size}}}")
+    return "[" + ", ".join(parts + (["..."] if count > len(elements) else [])) + "]"
+
+
+def _message(returning: bool) -> Show:
+    """struct msghdr with its address and buffers; of control data the place."""
+
+    def show(call: Call, at: int) -> str:
+        found = (call.returned if returning else call.entered).get(at)
+        if (call.failed and returning) or found is None or found.length < captures.MESSAGE_SIZE:
+            return pointer(call.arguments[at])
+        name, length, vector, count, control, control_length, flags = unpack_from("<QI4xQQQQI", found.data)
+        address, *buffers = found.elements
+        shown = structs.socket_address(address.data) if name and address.length > 0 else pointer(name)
+        parts = [f"msg_name={shown}", f"msg_namelen={length}"]
+        parts.append(f"msg_iov={_buffers(call, buffers, count, returning) if vector else 'NULL'}, msg_iovlen={count}")
+        parts += [f"msg_control={pointer(control)}"] if control_length else []
+        parts += [f"msg_controllen={control_length}", f"msg_flags={FLAGS['message'].text(flags)}"]
+        return "{" + ", ".join(parts) + "}"
+
+    return show
+
+
+def _descriptors(call: Call, at: int) -> str:
+    """A set of select(2): `[3 5]`."""
+    found = call.entered.get(at)
+    if found is None or found.length < 0 or not call.arguments[at]:
+        return pointer(call.arguments[at])
+    return structs.descriptor_set(found.data, signed(call.arguments[0]))
 
 
 # ---------------------------------------------------------------- structs
@@ -393,6 +424,11 @@ _MAKERS: dict[str, Callable[[str], Show]] = {
     "count": lambda _: _environment,
     "vectors": _vectors(False),
     "vectors>": _vectors(True),
+    "message": lambda _: _message(False),
+    "message>": lambda _: _message(True),
+    "fdset": lambda _: _descriptors,
+    "microseconds_left": lambda _: _struct("timeval", False),
+    "nanoseconds_left": lambda _: _struct("timespec", False),
     "sockaddr": _address(False),
     "sockaddr>": _address(True),
     "length": lambda _: _length,

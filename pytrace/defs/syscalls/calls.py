@@ -67,7 +67,12 @@ def copied(wanted: Sequence[Capture], data: bytes, at: int, arguments: Sequence[
         if at + 8 > len(data):
             break
         if capture.how in (captures.STRINGS, captures.VECTORS):
-            found[capture.index], at = _elements(capture, data, at, arguments)
+            strings = capture.how == captures.STRINGS
+            most = captures.STRINGS_SHOWN if strings else arguments[capture.other]
+            found[capture.index], at = _elements(data, at, most, strings)
+            continue
+        if capture.how == captures.MESSAGE:
+            found[capture.index], at = _message(data, at)
             continue
         (length,) = unpack_from("<q", data, at)
         at += 8
@@ -81,10 +86,22 @@ def copied(wanted: Sequence[Capture], data: bytes, at: int, arguments: Sequence[
     return found, at
 
 
-def _elements(capture: Capture, data: bytes, at: int, arguments: Sequence[int]) -> tuple[Copied, int]:
+def _message(data: bytes, at: int) -> tuple[Copied, int]:
+    """struct user_msghdr; its elements are the socket's address and then the buffers."""
+    parts, at = copied((_HEADER, _NAME), data, at, ())
+    header, name = parts.get(0, Copied(-1)), parts.get(1, Copied(-1))
+    if header.length < captures.MESSAGE_SIZE:
+        return Copied(-1), at
+    vectors, at = _elements(data, at, unpack_from("<Q", header.data, captures.VECTOR_LENGTH)[0], False)
+    return Copied(header.length, header.data, (name, *vectors.elements)), at
+
+
+_HEADER, _NAME = captures.Capture(0, captures.BYTES), captures.Capture(1, captures.BYTES)
+
+
+def _elements(data: bytes, at: int, most: int, strings: bool) -> tuple[Copied, int]:
     """Strings up to a null pointer, or as many buffers as the call says (and as are copied)."""
-    strings = capture.how == captures.STRINGS
-    most = captures.STRINGS_SHOWN if strings else min(arguments[capture.other], captures.VECTORS_SHOWN)
+    most = most if strings else min(most, captures.VECTORS_SHOWN)
     found: list[Copied] = []
     while len(found) < most and at + ELEMENT <= len(data):
         length, address, size = unpack_from("<qQQ", data, at)

@@ -22,7 +22,7 @@ FIRST_REGISTER, REGISTER_BYTES = OFFSETS["r10"], OFFSETS["cs"] + 8 - OFFSETS["r1
 """The part of struct pt_regs that is copied: from r10 to cs."""
 CALLS = 512
 """Rows of the table.  The last one is that of all greater numbers, without captures."""
-ENTRY, RETURN = 3, 3
+ENTRY = RETURN = 4
 """The most captures of one call, when it begins and when it returns."""
 PATH = 4096
 """PATH_MAX of linux/limits.h."""
@@ -30,7 +30,7 @@ LIMITED = 0
 """As the room of a capture: what the option for string sizes says."""
 
 # How to copy, and where the length is known from: numbers in the packed table.  Arrays come last.
-STRING, BYTES, COUNT, STRINGS, VECTORS = 1, 2, 3, 4, 5
+STRING, BYTES, COUNT, MESSAGE, STRINGS, VECTORS = 1, 2, 3, 4, 5, 6
 FIXED, ARGUMENT, RESULT, WORD = 0, 1, 2, 3
 
 
@@ -59,9 +59,10 @@ class Capture:
 
 
 _SIZES = {
-    "clone_args": 88, "epoll_event": 12, "ints1": 4, "ints2": 8, "itimerspec": 32, "itimerval": 32, "length": 4,
-    "rlimit": 16, "sigaction": 32, "sigset": 8, "stack": 24, "stat": 144, "statfs": 120, "statx": 256, "sysinfo": 112,
-    "timespec": 16, "timespecs": 32, "timeval": 16, "timevals": 32, "utsname": 390, "wait_status": 4, "option": 4,
+    "clone_args": 88, "epoll_event": 12, "fdset": 128, "ints1": 4, "ints2": 8, "itimerspec": 32, "itimerval": 32,
+    "length": 4, "microseconds_left": 16, "nanoseconds_left": 16, "option": 4, "rlimit": 16, "sigaction": 32,
+    "sigset": 8, "stack": 24, "stat": 144, "statfs": 120, "statx": 256, "sysinfo": 112, "timespec": 16, "timespecs": 32,
+    "timeval": 16, "timevals": 32, "utsname": 390, "wait_status": 4,
 }  # fmt: skip
 """Bytes of what a kind of argument points to, where that does not depend on the call (x86_64)."""
 
@@ -89,8 +90,11 @@ def _captures_of_word(index: int, word: str) -> list[Capture]:
             return [Capture(index, BYTES, WORD, 1, other, 128, True)]
         case "sockaddr":
             return [Capture(index, BYTES, ARGUMENT, 1, other, 128)]
-        case "length":
-            return [Capture(index, BYTES, FIXED, 4), Capture(index, BYTES, FIXED, 4, returning=True)]
+        case "message":
+            return [Capture(index, MESSAGE, returning=returning)]
+        case "length" | "fdset" | "microseconds_left" | "nanoseconds_left":
+            size = _SIZES[name]
+            return [Capture(index, BYTES, FIXED, size), Capture(index, BYTES, FIXED, size, returning=True)]
         case "pollfds":
             entry = Capture(index, BYTES, ARGUMENT, 8, other, 256)
             return [entry, Capture(index, BYTES, ARGUMENT, 8, other, 256, True)]
@@ -105,11 +109,15 @@ def _captures_of_word(index: int, word: str) -> list[Capture]:
     return []
 
 
+MESSAGE_SIZE, ADDRESS_SIZE = 56, 128
+"""Bytes of struct user_msghdr, and the most of a socket's address (struct sockaddr_storage)."""
+NAME, NAME_LENGTH, VECTOR, VECTOR_LENGTH = 0, 8, 16, 24
+"""Where struct user_msghdr (linux/socket.h) has the address, the buffers, and how long they are."""
 VECTORS_SHOWN = 8
 """The most elements of a struct iovec array that are copied."""
 STRINGS_SHOWN = 33
 """The most strings of an argument list that are copied; the last one says that there are more."""
-MOST_COUNTED = 1024
+MOST_COUNTED = 512
 """Pointers of an environment that are counted."""
 
 
@@ -117,6 +125,13 @@ def captures_of(words: Sequence[str]) -> tuple[list[Capture], list[Capture]]:
     """What is copied when the call begins, and when it returns."""
     found = [capture for index, word in enumerate(words) for capture in _captures_of_word(index, word)]
     return [c for c in found if not c.returning], [c for c in found if c.returning]
+
+
+def kinds_in(slot: int) -> set[int]:
+    """How captures in that place of a row of the packed table are copied."""
+    returning, place = divmod(slot, ENTRY)
+    found = (captures_of(signature.arguments)[returning] for signature in SIGNATURES.values())
+    return {captures[place].how for captures in found if len(captures) > place}
 
 
 def packed(names: dict[int, str]) -> bytes:

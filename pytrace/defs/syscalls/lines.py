@@ -86,8 +86,10 @@ class Lines:
     def entry(self, data: bytes | memoryview) -> None:
         """A call begins."""
         thread = _THREAD(data)[0]
-        if self._open is not None and self._open != thread:
+        if self._open is not None:  # of another thread, or of this one if the record of its return was lost
             self._interrupt()
+        if self._cut:
+            self._cut.discard(thread)
         self._begun[thread] = bytes(data)
         self._open, self._column = thread, -1
 

@@ -89,30 +89,29 @@ class Recorder:
     def program(self, file: Any, words: Any, end: Any) -> None:
         """What a new program was started with, from its own memory: its file's name, and all arguments in a row."""
         em, b = self.em, self.em.builder
-        self._capture_text(file, em.const(captures.PATH))
+        self._text(file, em.const(captures.PATH))
         at = umin(em, self.at(), _LAST)
         dest = em.aligned(em.at(self.area, b.add(at, em.const(8))), 8)
         self._keep(at, self._bytes(dest, b.sub(end, words), words), words)
 
     # ---------------------------------------------------------------- captures
 
-    def copy(self, number: Any, first: Any, end: Any) -> None:
-        """The captures `first` up to `end` of call `number`, i64 all."""
+    def copy(self, number: Any, slots: range) -> None:
+        """The captures in `slots` of call `number` (i64).  Code is made for what stands in that slot of any call."""
         em, b = self.em, self.em.builder
         row = b.mul(umin(em, number, CALLS - 1), em.const((captures.ENTRY + captures.RETURN) * 8))
-        start = em.at(em.string_constant(captures.packed(_names()).decode("latin-1")), row)
+        self._copy_slots(em.at(em.string_constant(captures.packed(_names()).decode("latin-1")), row), slots)
 
-        def one(slot: Any) -> Any:
-            slot = umin(em, slot, captures.ENTRY + captures.RETURN - 1)
-            word = em.load(em.aligned(em.at(start, b.mul(slot, em.const(8))), 8), UINT64)
-            is_one = b.icmp_unsigned("!=", word, em.const(0))
-            fits = b.icmp_unsigned("<=", self.at(), em.const(_LAST))
-            with em.when(b.and_(is_one, fits)):
-                self._capture(word)
-            # Behind the last one of a call's begin there may be some of its end.
-            return b.or_(is_one, b.icmp_unsigned("<", slot, em.const(captures.ENTRY)))
-
-        _loop(em, first, end, captures.ENTRY + captures.RETURN, one)
+    def _copy_slots(self, row: Any, slots: range) -> None:
+        em, b = self.em, self.em.builder
+        kinds = captures.kinds_in(slots[0]) if slots else set()
+        if not kinds:
+            return
+        word = em.load(em.aligned(em.at(row, 8 * slots[0]), 8), UINT64)
+        with em.when(b.icmp_unsigned("!=", word, em.const(0))):
+            with em.when(b.icmp_unsigned("<=", self.at(), em.const(_LAST))):
+                self._capture(word, kinds)
+            self._copy_slots(row, slots[1:])
 
     def _part(self, word: Any, shift: int, mask: int) -> Any:
         em = self.em
@@ -125,17 +124,23 @@ class Recorder:
         place = em.builder.and_(place, em.const(_ROOM - 8))
         return em.load(em.aligned(em.at(self.registers, place), 8), UINT64)
 
-    def _capture(self, word: Any) -> None:
+    def _capture(self, word: Any, kinds: set[int]) -> None:
         em, b = self.em, self.em.builder
         how, address = self._part(word, 8, 0xFF), self._register(word, 0)
         room = b.lshr(word, em.const(48))
         room = b.select(b.icmp_unsigned("==", room, em.const(captures.LIMITED)), self.limit, room)
-        with em.when(b.icmp_unsigned("<=", how, em.const(captures.BYTES))):
-            self._flat(word, how, address, room)
-        with em.when(b.icmp_unsigned("==", how, em.const(captures.COUNT))):
-            self._count(address)
-        with em.when(b.icmp_unsigned(">=", how, em.const(captures.STRINGS))):
-            self._elements(word, how, address)
+        shown = umin(em, self._register(word, 24), captures.VECTORS_SHOWN)
+        ways: dict[int, Callable[[], None]] = {
+            captures.STRING: lambda: self._text(address, room),
+            captures.BYTES: lambda: self._data(word, address, room),
+            captures.COUNT: lambda: self._count(address),
+            captures.MESSAGE: lambda: self._message(address),
+            captures.STRINGS: lambda: self._elements(address, em.const(captures.STRINGS_SHOWN), True),
+            captures.VECTORS: lambda: self._elements(address, shown, False),
+        }
+        for kind in sorted(kinds):
+            with em.when(b.icmp_unsigned("==", how, em.const(kind))):
+                ways[kind]()
 
     def _length(self, word: Any) -> Any:
         """The bytes of what has a length."""
@@ -151,19 +156,16 @@ class Recorder:
         is_word = b.icmp_unsigned("==", source, em.const(captures.WORD))
         return b.select(is_word, word_length, b.mul(umin(em, factor, 1 << 31), unit))
 
-    def _flat(self, word: Any, how: Any, address: Any, room: Any) -> None:
+    def _data(self, word: Any, address: Any, room: Any) -> None:
+        """Bytes of which the length is known."""
         em, b = self.em, self.em.builder
-        with em.when_else(b.icmp_unsigned("==", how, em.const(captures.STRING))) as (text, data):
-            with text:
-                self._capture_text(address, room)
-            with data:
-                at = umin(em, self.at(), _LAST)
-                dest = em.aligned(em.at(self.area, b.add(at, em.const(8))), 8)
-                length = self._length(word)
-                length = b.select(b.icmp_unsigned("<", length, room), length, room)
-                self._keep(at, self._bytes(dest, length, address), address)
+        at = umin(em, self.at(), _LAST)
+        dest = em.aligned(em.at(self.area, b.add(at, em.const(8))), 8)
+        length = self._length(word)
+        length = b.select(b.icmp_unsigned("<", length, room), length, room)
+        self._keep(at, self._bytes(dest, length, address), address)
 
-    def _capture_text(self, address: Any, room: Any) -> None:
+    def _text(self, address: Any, room: Any) -> None:
         """Up to a NUL.  Two bytes more than shown: the NUL, and one that says that there are more."""
         em, b = self.em, self.em.builder
         at = umin(em, self.at(), _LAST)
@@ -206,32 +208,45 @@ class Recorder:
             there = b.icmp_unsigned("!=", em.load(self.area, UINT64, _WORDS), em.const(0))
             return b.and_(good, there)
 
-        _loop(em, em.const(0), em.const(captures.MOST_COUNTED), captures.MOST_COUNTED, one)
+        _loop(em, em.const(captures.MOST_COUNTED), captures.MOST_COUNTED, one)
         em.put(self.area, b.add(at, em.const(8)), _AT)
 
-    def _elements(self, word: Any, how: Any, address: Any) -> None:
+    def _message(self, address: Any) -> None:
+        """struct user_msghdr, the socket address in it, and the buffers."""
+        em, b = self.em, self.em.builder
+        at = umin(em, self.at(), _LAST)
+        header = em.aligned(em.at(self.area, b.add(at, em.const(8))), 8)
+        self._keep(at, self._bytes(header, em.const(captures.MESSAGE_SIZE), address), address)
+        # What could not be read is zero.
+        name, vector = (em.load(header, UINT64, place) for place in (captures.NAME, captures.VECTOR))
+        size = em.extend(em.load(header, UINT32, captures.NAME_LENGTH), UINT32, 64)
+        count = umin(em, em.load(header, UINT64, captures.VECTOR_LENGTH), captures.VECTORS_SHOWN)
+        at = umin(em, self.at(), _LAST)
+        dest = em.aligned(em.at(self.area, b.add(at, em.const(8))), 8)
+        self._keep(at, self._bytes(dest, umin(em, size, captures.ADDRESS_SIZE), name), name)
+        self._elements(vector, count, False)
+
+    def _elements(self, address: Any, count: Any, strings: bool) -> None:
         """Strings up to a null pointer, or buffers with their lengths: each with its own head."""
         em, b = self.em, self.em.builder
-        strings = b.icmp_unsigned("==", how, em.const(captures.STRINGS))
-        shown = umin(em, self._register(word, 24), captures.VECTORS_SHOWN)
-        count = b.select(strings, em.const(captures.STRINGS_SHOWN), shown)
-        stride = b.select(strings, em.const(8), em.const(16))
+        stride = 8 if strings else 16
 
         def one(index: Any) -> Any:
             fits = b.icmp_unsigned("<=", self.at(), em.const(_LAST))
             with em.when(fits):
-                self._element(b.add(address, b.mul(index, stride)), stride, strings)
+                self._element(b.add(address, b.mul(index, em.const(stride))), stride, strings)
+            # A vector of no bytes does not end the array, a null string does.
             there = b.icmp_unsigned("!=", em.load(self.area, UINT64, _WORDS), em.const(0))
-            return b.and_(fits, there)
+            return b.and_(fits, there) if strings else fits
 
-        _loop(em, em.const(0), count, captures.STRINGS_SHOWN, one)
+        _loop(em, count, captures.STRINGS_SHOWN if strings else captures.VECTORS_SHOWN, one)
 
-    def _element(self, where: Any, stride: Any, strings: Any) -> None:
+    def _element(self, where: Any, stride: int, strings: bool) -> None:
         em, b = self.em, self.em.builder
         at = umin(em, self.at(), _LAST)
         em.put(self.area, em.const(0), _WORDS)
         em.put(self.area, em.const(0), _WORDS + 8)
-        read = em.helper("probe_read_user", em.at(self.area, _WORDS), umin(em, stride, 16), where)
+        read = em.helper("probe_read_user", em.at(self.area, _WORDS), em.const(stride), where)
         with em.when(b.icmp_signed("<", read, em.const(0))):
             em.put(self.area, em.const(1), _FAILED)
         pointer, length = em.load(self.area, UINT64, _WORDS), em.load(self.area, UINT64, _WORDS + 8)
@@ -239,16 +254,12 @@ class Recorder:
         em.put(head, pointer, 8)
         em.put(head, length, 16)
         dest = em.aligned(em.at(self.area, b.add(at, em.const(ELEMENT))), 8)
-        length = b.select(b.icmp_unsigned("<", length, self.limit), length, self.limit)
-        with em.when_else(strings) as (text, data):
-            with text:
-                size = umin(em, b.add(self.limit, em.const(2)), captures.PATH)
-                self._keep(at, em.helper("probe_read_user_str", dest, size, pointer), pointer, ELEMENT)
-            with data:
-                self._keep(at, self._bytes(dest, length, pointer), pointer, ELEMENT)
-        # A vector of no bytes does not end the array, a null string does.
-        more = b.select(strings, pointer, em.const(1))
-        em.put(self.area, more, _WORDS)
+        if strings:
+            size = umin(em, b.add(self.limit, em.const(2)), captures.PATH)
+            result = em.helper("probe_read_user_str", dest, size, pointer)
+        else:
+            result = self._bytes(dest, b.select(b.icmp_unsigned("<", length, self.limit), length, self.limit), pointer)
+        self._keep(at, result, pointer, ELEMENT)
 
 
 def _names() -> dict[int, str]:
@@ -257,8 +268,8 @@ def _names() -> dict[int, str]:
     return SYSCALLS
 
 
-def _loop(em: Lowering, first: Any, end: Any, most: int, body: Callable[[Any], Any]) -> None:
-    """`body(index)` for the numbers from `first` up to `end`, while the i1 that it gives is true; at most `most`."""
+def _loop(em: Lowering, end: Any, most: int, body: Callable[[Any], Any]) -> None:
+    """`body(index)` for the numbers from 0 up to `end`, while the i1 that it gives is true; at most `most`."""
     from llvmlite import ir
 
     b = em.builder
@@ -267,7 +278,7 @@ def _loop(em: Lowering, first: Any, end: Any, most: int, body: Callable[[Any], A
     b.branch(head)
     b.position_at_end(head)
     index = b.phi(ir.IntType(64))
-    index.add_incoming(first, before)
+    index.add_incoming(em.const(0), before)
     b.cbranch(b.icmp_unsigned("<", index, umin(em, end, most)), inside, after)
     b.position_at_end(inside)
     go_on = body(index)

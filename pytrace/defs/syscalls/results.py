@@ -54,13 +54,28 @@ def _fcntl_result(call: Call, result: int) -> str:
     return f"{hex(result) if result else '0'} (flags {FLAGS[table].text(result)})"
 
 
+_SETS = ("in", "out", "except")
+_TIMED = {"poll": -1, "ppoll": 2, "select": 4, "pselect6": 4}
+"""Calls that wait for descriptors, and which argument of theirs is the time, updated at the end."""
+
+
 def ready_text(name: str, call: Call) -> str:
     """What poll(2) and its kin say about their result, in parentheses."""
-    if call.failed or call.result is None:
+    if name not in _TIMED or call.failed or call.result is None:
         return ""
     if not call.result:
-        return " (Timeout)" if name in ("poll", "ppoll", "select", "pselect6") else ""
-    found = call.returned.get(0)
-    if name in ("poll", "ppoll") and found is not None and found.length > 0:
-        return f" ({structs.poll_found(found.data)})"
-    return ""
+        return " (Timeout)"
+    parts = []
+    if "poll" in name:
+        found = call.returned.get(0)
+        parts += [structs.poll_found(found.data)] if found is not None and found.length > 0 else []
+    else:
+        for at, what in enumerate(_SETS, 1):
+            found = call.returned.get(at)
+            if call.arguments[at] and found is not None and found.length > 0:
+                ready = structs.descriptor_set(found.data, call.arguments[0] & 0xFFFF)
+                parts += [f"{what} {ready}"] if ready != "[]" else []
+    left = call.returned.get(_TIMED[name])
+    if left is not None and left.length >= 16:
+        parts.append("left " + structs.SHOWN["timeval" if name == "select" else "timespec"][1](left.data))
+    return f" ({', '.join(parts)})" if parts else ""

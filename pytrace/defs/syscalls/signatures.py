@@ -168,14 +168,14 @@ pkey_alloc flags:none x
 pkey_free d
 pkey_mprotect p z flags:prot d
 poll pollfds:1 u d
-ppoll pollfds:1 u timespec p z
+ppoll pollfds:1 u nanoseconds_left sigset z
 prctl enum:prctl x x x x
 pread64 fd out z l
 preadv fd vectors>:2 z l
 prlimit64 pid enum:rlimit rlimit rlimit>
 process_vm_readv pid p z p z flags:none
 process_vm_writev pid p z p z flags:none
-pselect6 d p p p timespec p
+pselect6 d fdset fdset fdset nanoseconds_left p
 ptrace enum:ptrace pid x x
 pwrite64 fd in:2 z l
 pwritev fd vectors:2 z l
@@ -188,7 +188,7 @@ readv fd vectors>:2 z
 reboot x x x p
 recvfrom fd out z flags:message sockaddr>:5 length
 recvmmsg fd p u flags:message p
-recvmsg fd p flags:message
+recvmsg fd message> flags:message
 removexattr path text
 rename path path
 renameat dirfd path dirfd path
@@ -215,14 +215,14 @@ sched_setparam pid ints1
 sched_setscheduler pid enum:sched ints1
 sched_yield
 seccomp enum:seccomp x p
-select d p p p timeval
+select d fdset fdset fdset microseconds_left
 semctl d d d x
 semget x d flags:ipc
 semop d p z
 semtimedop d p z timespec
 sendfile fd fd p z
 sendmmsg fd p u flags:message
-sendmsg fd p flags:message
+sendmsg fd message flags:message
 sendto fd in:2 z flags:message sockaddr:5 u
 set_mempolicy d p z
 set_robust_list p z

@@ -198,6 +198,12 @@ def poll_found(data: bytes) -> str:
     return "[" + ", ".join(f"{{fd={fd}, revents={FLAGS['poll'].text(r)}}}" for fd, r in found if r) + "]"
 
 
+def descriptor_set(data: bytes, count: int) -> str:
+    """The numbers below `count` in a set of select(2)."""
+    bits = int.from_bytes(data, "little")
+    return "[" + " ".join(str(n) for n in range(min(count, 8 * len(data))) if bits >> n & 1) + "]"
+
+
 def socket_address(data: bytes) -> str:
     """struct sockaddr of the families that most programs use; of others family and bytes."""
     if len(data) < 2:
