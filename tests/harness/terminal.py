@@ -17,16 +17,16 @@ from pathlib import Path
 from tests.harness.process import environment
 from tests.harness.tracer import SCALE
 
-_TELL, _CLEAR = "\x18", "\x15"
+_TELL, _CLEAR = "\x14", "\x15"  # C-t and C-u: neither begins longer sequences, for which a shell would wait
 _SETUP = {
     "bash": [
         "bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; bind 'set show-all-if-ambiguous on'",
         "bind 'set page-completions off'; bind 'set completion-query-items 0'; bind '\"\\C-u\": unix-line-discard'",
-        r"""bind -x '"\C-x": printf "<\2%s\2>" "$READLINE_LINE"'""",
+        r"""bind -x '"\C-t": printf "<\2%s\2>" "$READLINE_LINE"'""",
     ],
     "zsh": [
         "PS1='$ '; unsetopt prompt_cr prompt_sp beep; setopt auto_list; LISTMAX=9999; bindkey -e",
-        r"dump() { printf '<\2%s\2>' $BUFFER }; zle -N dump; bindkey '^X' dump; bindkey '^U' kill-whole-line",
+        r"dump() { printf '<\2%s\2>' $BUFFER }; zle -N dump; bindkey '^T' dump; bindkey '^U' kill-whole-line",
         "autoload -U compinit && compinit -u -D",
     ],
 }
