@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     Near = Callable[[float, float], bool]
 
 TIMES, PIDS, ADDRESSES = "times of day", "pids", "addresses"
+ELAPSED = "times since the tracer's start"
 NAME, SYMBOLS = "the tracer's own name and pid", "symbols that only one could still find"
 NAMES = ("bpftrace", "pytrace")
 _LOWEST_ADDRESS = 0x10000
 _USER_END = 1 << 47
+_JITTER = 0.005
+"""Seconds between two tracers' programs on one event."""
+_SHORTEST_START = 0.02
+"""Seconds that bpftrace takes at least until it looks at the clock."""
 _DIGITS = 20
 """Of the largest 64-bit number."""
 _FRAME = re.compile(r"[ \t]*0x([0-9a-f]+)(?:\+\d+)?")
@@ -40,6 +45,7 @@ class Facts:
     pids: tuple[int, int] = (0, 0)
     started: float = 0.0
     ended: float = 0.0
+    attached: float = 0.0
 
 
 @record(frozen=False)
@@ -51,19 +57,29 @@ class Found:
     reasons: list[tuple[str, str]] = field(default_factory=list)
     stands: list[tuple[str, str, str]] = field(default_factory=list)
     near: list[tuple[float, float]] = field(default_factory=list)
+    shifts: dict[int, int] = field(default_factory=dict)
+    """By unit (how many a second): by how much times since the start differ."""
 
 
 class Chance:
     """`facts`: of bpftrace and of pytrace.  `together`: they saw the same activity, at the same time.  `sees_events`:
-    the script sees what goes on in the machine, and so the tracers themselves at work."""
+    the script sees what goes on in the machine, and so the tracers themselves at work; `elapsed`: it uses that builtin,
+    which begins with each tracer's start."""
 
     def __init__(
-        self, facts: tuple[Facts, Facts], together: bool, version: tuple[int, ...], sees_events: bool = True
+        self,
+        facts: tuple[Facts, Facts],
+        together: bool,
+        version: tuple[int, ...],
+        sees_events: bool = True,
+        elapsed: bool = False,
     ) -> None:
         self.facts = facts
         self.together = together
         self.sees_events = sees_events
         self.forms = old_forms(version)
+        self._elapsed = elapsed and together
+        self._shifts: dict[int, int] = {}
         self._stands: dict[tuple[str, int, str], str] = {}
         now = time.monotonic()
         small = (("ns", 10**9), ("us", 10**6))
@@ -137,6 +153,7 @@ class Chance:
             for kind, a, b in found.stands:
                 self._stands[kind, 0, a] = b
                 self._stands[kind, 1, b] = a
+            self._shifts |= found.shifts
             return found
         return Found(same=False)
 
@@ -178,10 +195,29 @@ class Chance:
                 if form.one_to_one:
                     found.stands.append((form.title, a.text, b.text))
                 return
+        if self._elapsed and a.kind == b.kind == "number" and self._is_shifted(a.text, b.text, found):
+            found.reasons.append((ELAPSED, f"{a.text} and {b.text}"))
+            return
         if a.kind == b.kind == "number" and near and near(a.value, b.value):
             found.near.append((a.value, b.value))
             return
         found.same = False
+
+    def _is_shifted(self, one: str, two: str, found: Found) -> bool:
+        """Whether both are the time of one moment since the start of either tracer, in ms, us or ns: as far from each
+        other as those starts can be (pytrace was held before bpftrace was started), and as all others in that unit."""
+        if not (one.isdecimal() and two.isdecimal() and max(len(one), len(two)) <= _DIGITS):
+            return False
+        shift = int(two) - int(one)
+        most = self.facts[0].attached - self.facts[1].started
+        for unit in (1000, 10**6, 10**9):
+            if not _SHORTEST_START <= shift / unit <= most:
+                continue
+            known = found.shifts.get(unit, self._shifts.get(unit, shift))
+            if abs(shift - known) <= unit * _JITTER + 1:
+                found.shifts[unit] = known
+                return True
+        return False
 
     def _is_unresolved(self, one: str, two: str) -> bool:
         """Whether one is an address in user space where the other names a symbol."""

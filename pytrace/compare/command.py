@@ -123,7 +123,9 @@ def outcome_of(pair: Pair, reference: Reference, asked: Request, remarks: list[s
     if any(refused):
         return _refused(refused, one, two, reference, asked, remarks)
     told = script.about(asked)
-    chance = Chance((_facts(one), _facts(two)), pair.both is not None, reference.version, told.sees_events)
+    chance = Chance(
+        (_facts(one), _facts(two)), pair.both is not None, reference.version, told.sees_events, told.elapsed
+    )
     begun = pair.both[0] if pair.both and told.sees_events else None
     comparer = Comparer(chance, asked.tolerance, blanks=reference.is_current, begun=begun, at_begin=told.at_begin)
     texts = versions.output(_named(one.out, one.comm)), versions.output(_named(two.out, one.comm))
@@ -145,7 +147,7 @@ def outcome_of(pair: Pair, reference: Reference, asked: Request, remarks: list[s
 
 
 def _facts(run: Ended) -> Facts:
-    return Facts(run.pid, run.pids, run.started, run.ended)
+    return Facts(run.pid, run.pids, run.started, run.ended, run.attached or run.started)
 
 
 def _named(text: str, comm: str) -> str:

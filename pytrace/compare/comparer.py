@@ -26,8 +26,6 @@ EARLY = "lines from before both were attached"
 _MOST_WORK = 3_000_000
 """Pairs of equal lines beyond which only those at the beginning and the end are matched where they stand, others in the
 order in which they come."""
-_SLACK = 0.1
-"""Seconds that a line may take from the event to us."""
 
 
 class Comparer:
@@ -166,7 +164,7 @@ class Comparer:
     def _is_early(self, alone: _Alone, outcome: Outcome) -> bool:
         """Whether bpftrace printed this when it alone was attached, and not from `begin`."""
         item = alone.item
-        if alone.side or self.begun is None or not 0 < item.at < self.begun + _SLACK:
+        if alone.side or self.begun is None or not 0 < item.at < self.begun:
             return False
         if any(pattern.fullmatch(item.text) for pattern in self.at_begin):
             return False

@@ -27,8 +27,11 @@ _GRACE = 2.0
 """Seconds that the second has when the first has ended by itself."""
 _END = 60.0
 """Seconds in which a tracer has to end after Ctrl-C."""
-_AGAIN = 0.3
 _LOOK = 0.2
+_WAITS = 3
+"""Looks in a row at which a tracer that was interrupted is waiting for events: it has overheard it."""
+_SETTLE = 0.3
+"""Seconds in which what bpftrace alone has seen reaches us."""
 
 
 @record
@@ -105,6 +108,7 @@ class Runner:
                 if reference.attached is not None:
                     own.release()
                     self._until(selector, lambda: own.is_over or own.attached is not None or self.stopped, _START)
+                    self._until(selector, lambda: self._is_time(both, None), _SETTLE)
                     begun = time.monotonic()
                     self._watch(selector, both)
             finally:
@@ -142,10 +146,13 @@ class Runner:
             if not tracer.is_over:
                 tracer.interrupt()
         deadline = time.monotonic() + _END
-        reference = running.get("bpftrace")
+        reference, waits = running.get("bpftrace"), 0
         while self.plan.insist and reference and not reference.is_over and time.monotonic() < deadline:
-            self._until(selector, lambda: all(t.is_over for t in running.values()), _AGAIN)
-            reference.interrupt()
+            self._until(selector, lambda: all(t.is_over for t in running.values()), _LOOK)
+            waits = waits + 1 if reference.waits_for_events() else 0
+            if waits == _WAITS:
+                reference.interrupt()
+                waits = 0
         self._until(selector, lambda: all(t.is_over for t in running.values()), deadline - time.monotonic())
         for name, tracer in running.items():
             if not tracer.is_over:

@@ -21,9 +21,10 @@ _CONVERSION = re.compile(r"%[-+ #0-9.*]*[a-z]+|\\.")
 
 @record
 class Told:
-    """`at_begin`: the lines that `begin` may print, by the texts in its body."""
+    """`at_begin`: the lines that `begin` may print, by the texts in its body.  `elapsed`: it uses that builtin."""
 
     sees_events: bool = True
+    elapsed: bool = False
     at_begin: tuple[re.Pattern[str], ...] = ()
 
 
@@ -41,7 +42,11 @@ def about(asked: Request) -> Told:
     kinds = [{point.text.partition(":")[0].strip().lower() for point in probe.attach_points} for probe in probes]
     bodies = [probe.body.span for probe, kind in zip(probes, kinds, strict=True) if "begin" in kind]
     texts = [source.text[span.start : span.end] for span in bodies]
-    return Told(any(kind - _OF_ITSELF for kind in kinds), tuple(p for text in texts for p in _printed(text)))
+    return Told(
+        any(kind - _OF_ITSELF for kind in kinds),
+        re.search(r"\belapsed\b", source.text) is not None,
+        tuple(p for text in texts for p in _printed(text)),
+    )
 
 
 def _source(asked: Request) -> Source:

@@ -159,6 +159,14 @@ class Tracer:
         except OSError:
             return ""
 
+    def waits_for_events(self) -> bool:
+        """Whether it sleeps in epoll_wait(2), as a tracer does that goes on; not while it lets go of its probes."""
+        try:
+            with open(f"/proc/{self.process.pid}/wchan") as f:
+                return "ep" in f.read().replace("epoll", "ep").split("_")
+        except OSError:
+            return False
+
     def interrupt(self) -> None:
         """As Ctrl-C does."""
         self.interrupted = True

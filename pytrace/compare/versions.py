@@ -129,7 +129,7 @@ def lost(*texts: str) -> int:
     return (
         max(totals)
         if totals
-        else sum(int(n) for text in texts for n in re.findall(r"(?m)^Lost (\d{1,20}) events", text))
+        else sum(int(n) for text in texts for n in re.findall(r"(?m)\bLost (\d{1,20}) events$", text))
     )
 
 

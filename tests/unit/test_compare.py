@@ -175,6 +175,7 @@ def test_what_tracers_say_of_themselves() -> None:
     noise = "WARNING: Unknown error -1: couldn't set RLIMIT_MEMLOCK for bpftrace. If …\nAttached 2 probes\nbad\n"
     assert versions.messages(noise) == "bad\n"
     assert versions.lost("Lost 3 events\nx\nLost 4 events\n") == 7
+    assert versions.lost("12 sh Lost 1 events\n") == 1  # 0.17, in the middle of what it prints
     assert versions.lost('{"type": "lost_events", "count": 3, "data": {"events": 3}}\n') == 3
     assert versions.lost("Lost 3 events\nWARNING: Total lost event count: 3\n") == 3
 
@@ -255,6 +256,18 @@ def test_clocks() -> None:
     assert places(compared("at 1005000000000\n", "at 1000000000\n")) == ["line 1"]
     assert not places(compared("12:30:01 2026-01-01\n", "12:31:02 2026-01-02\n"))
     assert places(compared("12:30:01\n", "12:30\n"))
+
+
+def test_times_since_the_start() -> None:
+    facts = (Facts(101, (0, 0), 1000.0, 1010.0, 1000.4), Facts(201, (0, 0), 999.5, 1010.0, 1000.5))
+    for words, elapsed, same in (
+        ((("3 /a", "473 /a"), ("15 /b", "486 /b"), ("900 /c", "1371 /c")), True, [True, True, True]),
+        ((("3 /a", "473 /a"), ("15 /b", "520 /b"), ("900 /c", "1369 /c")), True, [True, False, True]),
+        ((("3 /a", "473 /a"), ("900 /a", "99999999999999 /a")), True, [True, False]),
+        ((("3 /a", "473 /a"),), False, [False]),
+    ):
+        chance = Chance(facts, True, (0, 27), elapsed=elapsed)
+        assert [chance.compare(*pair).same for pair in words] == same
 
 
 def test_addresses_stand_for_the_same_ones() -> None:
@@ -390,6 +403,15 @@ def test_words() -> None:
     assert len(asked.tolerance.rules) == 2
     both = request(["-e", "begin { }", "--unsafe", "-I", "inc", "9", "--as", "json"])
     assert both.words() == ["--unsafe", "-I", "inc", "-f", "json", "-e", "begin { }", "9"] and both.together
+
+
+def test_the_library() -> None:
+    from pytrace import compare
+
+    asked = compare.request(["-e", "begin { exit(); }"])
+    assert isinstance(asked, compare.Request) and callable(compare.compare)
+    with pytest.raises(AttributeError):
+        compare.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pytrace.compare.tracer import HOLD
 from pytrace.compare.versions import NOTIFICATION
 
 TRACER = f"""
-import os, signal, sys, time
+import os, select, signal, sys, time
 name, seconds, log = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 def say(what):
     with open(log, "a") as f: f.write(name + " " + what + "\\n")
@@ -30,7 +30,8 @@ if "refuses" in name:
     print("ERROR: no", file=sys.stderr); sys.exit(3)
 say("attached"); print("{NOTIFICATION}", flush=True); print("of " + name, flush=True)
 end = time.monotonic() + seconds
-while time.monotonic() < end and not stopped: time.sleep(0.01)
+waits = select.epoll()
+while time.monotonic() < end and not stopped: waits.poll(0.1)
 say("ends"); print("end", flush=True)
 """
 
