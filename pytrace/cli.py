@@ -13,6 +13,7 @@ import sys
 from pytrace.arguments import check_format, parse
 from pytrace.diagnostics import InternalError, MachineError, PytraceError, ScriptError, UsageError, VerifierError
 from pytrace.option_table import Invocation
+from pytrace.preconditions import check_privileges, checked_pid
 from pytrace.source import write
 from pytrace.version import REFERENCE
 
@@ -118,7 +119,7 @@ def run_ahead(form: int, about: dict[str, Any], payload: bytes) -> NoReturn:
         def set_options(options: Options) -> None:
             options.colour = inv.options.colour
             parse_ahead(sys.argv[1:], Invocation(options))
-            options.pid = driver.checked_pid(inv.pid_text)
+            options.pid = checked_pid(inv.pid_text)
             options.dwarf_pids = _dwarf_pids(inv)
             inv.options = options
 
@@ -128,8 +129,6 @@ def run_ahead(form: int, about: dict[str, Any], payload: bytes) -> NoReturn:
 
 
 def _dwarf_pids(inv: Invocation) -> tuple[int, ...]:
-    from pytrace.driver import checked_pid
-
     return tuple(p for t in inv.dwarf_pid_texts if (p := checked_pid(t, alive=False)) is not None)
 
 
@@ -167,7 +166,7 @@ def _act(inv: Invocation) -> int:
         sys.stdout.write(f"{removed} compiled programs removed\n")
         return 0
     if inv.action == "list" and not inv.file and inv.script is None:
-        inv.options.pid = driver.checked_pid(inv.pid_text)
+        inv.options.pid = checked_pid(inv.pid_text)
         return driver.list_probes(inv.search, inv.options)
     source = _generated(inv) if inv.generator else driver.read_source(inv.script, inv.file)
     if source is None:
@@ -175,8 +174,8 @@ def _act(inv: Invocation) -> int:
     if inv.options.mode == "format":
         return driver.format_script(source, inv.options)
     check_format(inv.options)
-    driver.check_privileges()
-    inv.options.pid = driver.checked_pid(inv.pid_text)
+    check_privileges()
+    inv.options.pid = checked_pid(inv.pid_text)
     inv.options.dwarf_pids = _dwarf_pids(inv)
     if inv.action == "list":
         return driver.list_script(source, inv.options)

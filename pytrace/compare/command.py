@@ -61,7 +61,7 @@ def compare(asked: Request) -> report.Comparison:
     """Run both as asked, and compare.  Raises MachineError, UsageError when that cannot be done."""
     if asked.script is None and not os.path.exists(asked.file):
         raise UsageError(f"failed to open file '{asked.file}': No such file or directory")
-    from pytrace.driver import check_privileges
+    from pytrace.preconditions import check_privileges
 
     check_privileges()
     reference = versions.find(asked.against)
