@@ -114,4 +114,4 @@ def test_generated_scripts_are_scripts_of_the_reference(
         text = re.sub(r"(?m)^(\d +)?\d+ +\d+ +calls", "IDS calls", text)
         outputs.append(sorted(re.sub(r"\[\d+, \d+, calls", "[IDS, calls", text).splitlines()))
     assert outputs[0] == outputs[1]
-    assert len(outputs[0]) > 5
+    assert len(outputs[0]) > 4
