@@ -172,6 +172,16 @@ def _module() -> str:
     return "" if done.returncode == 0 and os.path.exists("/proc/modules") else "no modules that could be loaded"
 
 
+def _memory_cgroup() -> str:
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, folder, kind, options, *_ = line.split()
+        if kind == "cgroup" and "memory" in options.split(","):
+            return ""
+        if kind == "cgroup2" and "memory" in (Path(folder) / "cgroup.controllers").read_text().split():
+            return ""
+    return "no memory cgroups are mounted"
+
+
 def _skb_dynptr() -> str:
     from pytrace.runtime.machine import Machine
 
@@ -233,6 +243,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "netns": lambda: _command("ip") or _path("/proc/self/ns/net"),
     "netem": _netem,
     "skb_dynptr": _skb_dynptr,
+    "memory_cgroup": _memory_cgroup,
     "tcpdump": lambda: _command("tcpdump") or _command("ping"),
     "reference_tools": lambda: "the reference's package has no *.bt tools",
     "module": _module,
