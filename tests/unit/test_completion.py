@@ -120,7 +120,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tool.pt", "old.bt", "text", ".hidden.pt", "bin/run"):
         (tmp_path / name).touch()
     (tmp_path / "bin/run").chmod(0o755)
-    assert texts("o") == ["offcputime", "opensnoop", "old.bt"]
+    assert texts("o") == ["offcputime", "oomkill", "opensnoop", "old.bt"]
     assert texts("te") == ["text"]  # nothing that fits better
     assert texts("./") == ["./bin/", "./old.bt", "./tool.pt"]
     assert texts("tool.pt", "") == texts("-o", "") == ["bin/", "old.bt", "text", "tool.pt"]
