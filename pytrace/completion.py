@@ -181,7 +181,7 @@ def complete(words: list[str]) -> Offer:
     if "help" in place.given:
         return _matching(_topics(), current)
     if "list" in place.given and "e" not in place.given:
-        return _either(_probes(current), _scripts(current))
+        return _either(_search(current), _scripts(current))
     if place.tool is not None:
         return _parameter(place.tool, place.words[1:], current)
     if place.words or "e" in place.given:
@@ -315,6 +315,13 @@ def _probes(current: str) -> Offer:
         current = parts[0][0]
         parts = _parts(current)
     return Offer(tuple(parts), more=bool(parts) and all(text.endswith((":", "/")) for text, _ in parts))
+
+
+def _search(current: str) -> Offer:
+    """What `-l` looks for: several names of probes with commas between them."""
+    before, comma, last = current.rpartition(",")
+    found = _probes(last)
+    return Offer(tuple((before + comma + text, meaning) for text, meaning in found.candidates), found.more)
 
 
 def _providers(current: str) -> list[tuple[str, str]]:

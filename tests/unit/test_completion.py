@@ -91,6 +91,7 @@ def test_tools_and_their_options(name: str) -> None:
                            "software:cpu:", "software:cs:"]),
         ("-l software:cs:", ["software:cs:"]),
         ("-l t:sched:*", []),
+        ("-l t:sched:*,k:vfs_", ["t:sched:*,k:vfs_open", "t:sched:*,k:vfs_read"]),
         ("-l nothing:", []),
         ("-l -e t:sched:sched_sw", ["t:sched:sched_switch {", "t:sched:sched_switch /"]),
         ("-e k:vfs_", ["k:vfs_open", "k:vfs_read"]),
