@@ -38,6 +38,8 @@ class Dispatcher:
         self._output = output
         self._handlers: dict[int, Handler] = {}
         self._batches: dict[int, Batch | None] = {}
+        self._ordered: set[bytes] = set()
+        """The events, as their records begin, whose records must be handled in their place among others."""
         self.stopped = False
 
     def use(self, output: Any) -> None:
@@ -45,6 +47,7 @@ class Dispatcher:
         self._output = output
         self._handlers.clear()
         self._batches.clear()
+        self._ordered.clear()
 
     def process(self, run: Run | Mixed) -> None:
         """Handle all records of a run, in order."""
@@ -65,11 +68,15 @@ class Dispatcher:
 
     def _each(self, records: list[bytes]) -> None:
         """Records of several events: those whose texts can be made apart from their order are formatted by event."""
+        if records[0][:8] in self._ordered:
+            self._one_by_one(records)
+            return
         places: dict[bytes, list[int]] = {}
         for n, record in enumerate(records):
             places.setdefault(record[:8], []).append(n)
         forms = [getattr(self._batch(int.from_bytes(key, "little")), "each", None) for key in places]
         if len(records) < _FEW or None in forms:
+            self._ordered.update(key for key, form in zip(places, forms, strict=True) if form is None)
             self._one_by_one(records)
             return
         texts = [b""] * len(records)
@@ -80,12 +87,13 @@ class Dispatcher:
         self._output.write(b"".join(texts))
 
     def _one_by_one(self, records: list[bytes]) -> None:
-        handlers = self._handlers
+        handlers: dict[bytes, Handler] = {}
         for record in records:
-            event = int.from_bytes(record[:8], "little")
-            handler = handlers.get(event) or self._handler(event)
+            handler = handlers.get(record[:8])
+            if handler is None:
+                handler = handlers[record[:8]] = self._handler(int.from_bytes(record[:8], "little"))
             handler(record)
-            if self.has_stopped():
+            if self.stopped:
                 return
 
     def has_stopped(self) -> bool:

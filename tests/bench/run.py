@@ -327,7 +327,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pytrace-bench-") as name:
         folder = Path(name)
         loop = folder / "getppid_loop"
-        if parts & {"event", "storm"}:
+        if parts & {"event", "storm", "strace"}:
             programs.build(folder)
         cache = folder / "cache"
         env = process.environment()

@@ -155,10 +155,12 @@ def _strings(call: Call, at: int) -> str:
 
 
 def _environment(call: Call, at: int) -> str:
+    """An array of pointers, by their number if its end was reached."""
     found = call.entered.get(at)
-    if found is None or found.length < 0:
-        return pointer(call.arguments[at])
-    return f"{pointer(call.arguments[at])} /* {found.length} var{'' if found.length == 1 else 's'} */"
+    shown = pointer(call.arguments[at])
+    words = found.data if found is not None else b""
+    count = next((n for n in range(len(words) // 8) if words[8 * n : 8 * n + 8] == bytes(8)), -1)
+    return shown if count < 0 else f"{shown} /* {count} var{'' if count == 1 else 's'} */"
 
 
 def _vectors(returning: bool) -> Callable[[str], Show]:

@@ -76,7 +76,7 @@ def copied(wanted: Sequence[Capture], data: bytes, at: int, arguments: Sequence[
             continue
         (length,) = unpack_from("<q", data, at)
         at += 8
-        if length > 0 and capture.how != captures.COUNT:
+        if length > 0:
             if at + length > len(data):
                 break
             found[capture.index] = Copied(length, data[at : at + length])
