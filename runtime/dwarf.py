@@ -7,10 +7,15 @@ in a file of its own, found by the program's build id.
 
 from __future__ import annotations
 
+from struct import error
+
 from pytrace.runtime import elf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
     from pytrace.location import Formula
     from pytrace.runtime.dwarf_frames import Frames
     from pytrace.runtime.dwarf_inlines import Instance
@@ -18,8 +23,24 @@ if TYPE_CHECKING:
     from pytrace.target import Function
     from pytrace.types import Type
 
+    _Question = TypeVar("_Question", bound=Callable[..., Any])
+
 _readers: dict[str, Reader | None] = {}
 _instances: dict[tuple[str, str], list[Instance]] = {}
+
+
+def _checked(ask: _Question) -> _Question:
+    """Let damaged information end in a DwarfError that names the program."""
+
+    def checked(path: str, *rest: Any, **named: Any) -> Any:
+        try:
+            return ask(path, *rest, **named)
+        except (IndexError, KeyError, ValueError, RecursionError, error) as problem:
+            from pytrace.runtime.dwarf_reader import DwarfError
+
+            raise DwarfError(path, problem) from None
+
+    return checked  # type: ignore[return-value]
 
 
 def _reader(path: str, folders: str) -> Reader | None:
@@ -58,12 +79,14 @@ def available(path: str, folders: str = "") -> bool:
     return _readers[path] is not None if path in _readers else _file(path, folders) is not None
 
 
+@_checked
 def missing_file(path: str, folders: str = "") -> str:
     """The name of a file with a part of the debug information that was looked for and is not there, "" if all are."""
     reader = _reader(path, folders)
     return reader.missing[0] if reader is not None and reader.missing else ""
 
 
+@_checked
 def function(path: str, name: str, folders: str = "", address: int | None = None) -> Function | None:
     """Parameters and result of a function, or of what was inlined at an address; None where it is not described."""
     reader = _reader(path, folders)
@@ -93,6 +116,7 @@ def _frame_address(path: str, address: int) -> Formula | None:
     return plus(register(REGISTERS[cfa[0]]), cfa[1]) if isinstance(cfa, tuple) and cfa[0] < len(REGISTERS) else None
 
 
+@_checked
 def type_named(path: str, name: str, tag: str, folders: str = "") -> Type | None:
     """A type of the program; None without debug information for it."""
     reader = _reader(path, folders)
@@ -107,6 +131,7 @@ def type_named(path: str, name: str, tag: str, folders: str = "") -> Type | None
     return reader.types.named(name, tag)
 
 
+@_checked
 def declarations(path: str, name: str, folders: str = "") -> list[str] | None:
     """`int x` for each parameter; [] for a function that is not described, None without debug information."""
     if not available(path, folders):
@@ -117,6 +142,7 @@ def declarations(path: str, name: str, folders: str = "") -> list[str] | None:
     return [f"{d} {n}" for (n, _), d in zip(found.params, found.declarations, strict=False)]
 
 
+@_checked
 def line_address(path: str, file: str, line: int, column: int, folders: str = "") -> int | str | None:
     """The address of a source line's first statement; a text that says why there is none; None without information."""
     reader = _reader(path, folders)
@@ -127,6 +153,7 @@ def line_address(path: str, file: str, line: int, column: int, folders: str = ""
     return addresses(reader, file, line, column)
 
 
+@_checked
 def frames(path: str, folders: str = "") -> Frames | None:
     """What the addresses of a program are in its source; None without debug information."""
     reader = _reader(path, folders)
@@ -137,11 +164,13 @@ def frames(path: str, folders: str = "") -> Frames | None:
     return Frames(reader)
 
 
+@_checked
 def inlined(path: str, name: str, folders: str = "") -> list[int]:
     """Where code of function `name` begins that was inlined into others: an address for each place, in order."""
     return [instance.address for instance in _inlined(path, name, folders)]
 
 
+@_checked
 def where_inlined(path: str, name: str, address: int, folders: str = "") -> str:
     """What an inlined place is in, for messages: `in first (inlined.c:18)`."""
     reader = _reader(path, folders)

@@ -18,7 +18,7 @@ from pytrace.target import Function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytrace.location import Formula, Location
     from pytrace.runtime.dwarf_inlines import Instance
@@ -39,8 +39,7 @@ def function(reader: Reader, name: str, address: int | None, frame: Frame) -> Fu
         if whole is None:
             continue
         owner, unit, root = whole
-        found = _find(owner, unit, root, lambda reader, entry: entry.number(dw.AT_LOW_PC) in starts)
-        found = found or _find(owner, unit, root, lambda reader, entry: name in _names(reader, entry))
+        found = _find(owner, unit, root, starts, name)
         if found is None:
             continue
         pieces = ranges(owner, reader, unit, candidate, found)
@@ -80,16 +79,24 @@ def _names(reader: Reader, entry: Entry) -> tuple[object, object]:
     return reader.inherited(entry, dw.AT_NAME), reader.inherited(entry, dw.AT_LINKAGE_NAME)
 
 
-def _find(reader: Reader, unit: Unit, parent: Entry, wanted: Callable[[Reader, Entry], bool]) -> Entry | None:
+def _find(reader: Reader, unit: Unit, root: Entry, starts: set[int], name: str) -> Entry | None:
+    """The code at one of the addresses, else the first of that name: code in several pieces has no single beginning."""
+    named = None
+    for entry in _with_code(reader, unit, root):
+        if entry.number(dw.AT_LOW_PC) in starts:
+            return entry
+        if named is None and name in _names(reader, entry):
+            named = entry
+    return named
+
+
+def _with_code(reader: Reader, unit: Unit, parent: Entry) -> Iterator[Entry]:
+    """The functions of a unit that are more than declarations."""
     for entry in reader.children(unit, parent):
         if entry.tag == dw.TAG_SUBPROGRAM and (dw.AT_LOW_PC in entry.attributes or dw.AT_RANGES in entry.attributes):
-            if wanted(reader, entry):
-                return entry
+            yield entry
         elif entry.tag == dw.TAG_NAMESPACE:
-            found = _find(reader, unit, entry, wanted)
-            if found is not None:
-                return found
-    return None
+            yield from _with_code(reader, unit, entry)
 
 
 # ---------------------------------------------------------------- parameters

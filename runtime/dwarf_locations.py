@@ -182,8 +182,10 @@ def _pieces(place: Place, code: bytes, size: int) -> Iterator[Piece]:
 class _Expression:
     """One expression, or what it says of one piece, at one place."""
 
-    def __init__(self, place: Place, operations: Iterable[Operation]) -> None:
+    def __init__(self, place: Place, operations: Iterable[Operation], is_frame: bool = False) -> None:
+        """`is_frame`: it says where the frame is, and so cannot be relative to it."""
         self.place = place
+        self.is_frame = is_frame
         self.stack: list[Formula] = []
         self.found: list[Piece] | None = None
         """What the value itself is; None: the stack has its address."""
@@ -242,8 +244,10 @@ class _Expression:
         self.stack.insert(-2, self._pop())
 
     def _frame_relative(self, offset: int) -> None:
+        if self.is_frame:
+            raise Unavailable(GONE)
         code = _code(self.place, self.place.function, dw.AT_FRAME_BASE)
-        base = _Expression(self.place, _operations(code, self.place.unit.offset_size))
+        base = _Expression(self.place, _operations(code, self.place.unit.offset_size), is_frame=True)
         self._push(plus(base.value, offset))
 
     def _frame_address(self) -> None:

@@ -9,8 +9,9 @@ large program has millions of entries, so nothing is read that is not needed: th
 from __future__ import annotations
 
 from functools import cached_property
-from struct import unpack_from
+from struct import error, unpack_from
 
+from pytrace.diagnostics import MachineError
 from pytrace.record import field, record
 from pytrace.runtime import dwarf_forms as forms
 
@@ -88,6 +89,20 @@ class Unit:
     """What a skeleton unit and the rest of it in another file have in common."""
 
 
+class DwarfError(MachineError):
+    """Debug information that is damaged, or written in a way that is not known here."""
+
+    def __init__(self, path: str, problem: Exception) -> None:
+        super().__init__(
+            f"The debug information of {path} cannot be read: {problem or type(problem).__name__}",
+            advice="without `args` and places in the source it is not needed",
+        )
+
+
+DAMAGE = (IndexError, KeyError, ValueError, RecursionError, error)
+"""What reading such information ends in."""
+
+
 class Reader:
     """Debug information of one file."""
 
@@ -141,10 +156,13 @@ class Reader:
     def units(self) -> list[Unit]:
         """Every unit of .debug_info, headers only; those of a supplementary file come last."""
         found, at = [], 0
-        while at + 11 <= len(self.info):
-            unit = self._unit(at)
-            found.append(unit)
-            at = unit.end
+        try:
+            while at + 11 <= len(self.info):
+                unit = self._unit(at)
+                found.append(unit)
+                at = unit.end
+        except DAMAGE as problem:
+            raise DwarfError(self.elf.path, problem) from None
         return found
 
     @property
@@ -228,14 +246,17 @@ class Reader:
     def entry(self, unit: Unit, at: int) -> Entry | None:
         """The entry at `at`, None for the null entry that ends a list of siblings."""
         start = at
-        code, at = forms.uleb(self.info, at)
-        if not code:
-            return None
-        tag, children, rows = unit.abbreviations[code]
-        attributes: dict[int, Any] = {}
-        for attribute, form, constant in rows:
-            value, at = forms.read(self.info, at, form, unit, constant)
-            attributes[attribute] = value
+        try:
+            code, at = forms.uleb(self.info, at)
+            if not code:
+                return None
+            tag, children, rows = unit.abbreviations[code]
+            attributes: dict[int, Any] = {}
+            for attribute, form, constant in rows:
+                value, at = forms.read(self.info, at, form, unit, constant)
+                attributes[attribute] = value
+        except DAMAGE as problem:
+            raise DwarfError(self.elf.path, problem) from None
         return Entry(start, tag, attributes, children, at)
 
     def form_of(self, unit: Unit, at: int, wanted: int) -> int:
@@ -260,7 +281,7 @@ class Reader:
         if not entry.has_children:
             return entry.end
         sibling = entry.attributes.get(1)
-        if isinstance(sibling, int):
+        if isinstance(sibling, int) and sibling >= entry.end:
             return sibling
         at, depth = entry.end, 1
         while depth and at < unit.end:

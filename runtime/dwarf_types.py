@@ -34,6 +34,7 @@ class Types:
             return types.VOID
         known = self._known.get(offset)
         if known is None:
+            self._known[offset] = types.NONE  # a type that is made of itself is damage
             known = self._known[offset] = self._convert(offset)
         return known
 

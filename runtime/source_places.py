@@ -8,6 +8,7 @@ where it goes on, which may belong to the next line, or to no function; the call
 from __future__ import annotations
 
 from pytrace.runtime import dwarf
+from pytrace.runtime.dwarf_reader import DAMAGE, DwarfError
 from pytrace.runtime.elf import ElfError, ElfFile
 from pytrace.runtime.symbol_table import demangled
 
@@ -36,7 +37,10 @@ class Sources:
         offset -= outer
         for s in segments:
             if s.executable and s.offset <= offset < s.offset + s.size:
-                found = frames.at(offset - s.offset + s.address)
+                try:
+                    found = frames.at(offset - s.offset + s.address)
+                except (*DAMAGE, DwarfError):
+                    return []
                 return [(self._shown(f.name), f"@{f.file}:{f.line}" if f.file and f.line else "") for f in found]
         return []
 
@@ -47,5 +51,5 @@ class Sources:
 def _open(path: str) -> tuple[list[Segment], Frames | None]:
     try:
         return ElfFile(path).segments, dwarf.frames(path)
-    except (ElfError, OSError):
+    except (ElfError, OSError, DwarfError):
         return [], None
