@@ -32,7 +32,6 @@ from pytrace.source import Source, Span
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pytrace.probespec.places import Find
-    from pytrace.probespec.script import Piece
     from pytrace.probespec.words import Words
 
 

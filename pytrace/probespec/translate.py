@@ -7,6 +7,8 @@ signature says otherwise; and a `char *` is an address, which only `string` read
 
 from __future__ import annotations
 
+from re import ASCII, findall, match
+
 from pytrace.probespec.expression import (
     Binary,
     Call,
@@ -27,7 +29,7 @@ from pytrace.probespec.places import REGISTER_ARGUMENTS, Parameter, Place
 from pytrace.probespec.script import Copied, Piece, joined
 from pytrace.probespec.typenames import CType
 from pytrace.record import record
-from pytrace.source import Source, Span
+from pytrace.source import Span
 
 KEYWORDS = {
     "$pid": "tid", "$tid": "tid", "$tgid": "pid", "$PID": "pid", "$uid": "uid", "$gid": "gid", "$cpu": "cpu",
@@ -37,7 +39,6 @@ KEYWORDS = {
 
 _SYSCALL_REGISTERS = ("di", "si", "dx", "r10", "r8", "r9")
 _NAMES = {"NULL": "0"}
-_REGISTER = CType("uint64", 0, False, Span(Source("", ""), 0, 0))
 _ARITHMETIC = frozenset(("+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"))
 
 
@@ -56,9 +57,8 @@ class At:
         """`node` in the bpftrace language.  Raises ScriptError for what cannot be had here."""
         match node:
             case Number():
-                return [
-                    Copied(node.span.text.rstrip("uUlL") if node.span.text[0] != "'" else str(node.value), node.span)
-                ]
+                written = node.span.text
+                return [Copied(str(node.value) if written[0] == "'" else written.rstrip("uUlL"), node.span)]
             case Text():
                 return [Copied(f'"{node.text}"', node.span)]
             case Name():
@@ -99,8 +99,7 @@ class At:
             plain = plain.operand  # str() needs no cast
         parameter = self.place.parameters.get(plain.name) if isinstance(plain, Name) else None
         if parameter is not None and parameter.type.is_string and not parameter.type.user:
-            parameter = Parameter(parameter.name, _REGISTER, parameter.index)
-            address = self._parameter(parameter, plain.span)
+            address: list[Piece] = [Copied(self._argument(parameter.index, plain.span), plain.span)]
         else:
             address = self.pieces(plain)
         return ["str(", *address, f", {size + 1})"]  # str() counts the byte that ends it
@@ -139,9 +138,8 @@ class At:
     def _base(self, node: Node) -> list[Piece]:
         """`node` in front of `->` or `[`, which bind closer than a cast."""
         pieces = self.pieces(node)
-        return (
-            ["(", *pieces, ")"] if pieces and str(_text(pieces[0])).startswith("(") and not _grouped(node) else pieces
-        )
+        bound = isinstance(node, (Group, Member, Index)) or not _text(pieces[0]).startswith("(")
+        return pieces if bound else ["(", *pieces, ")"]
 
     def _name(self, node: Name) -> list[Piece]:
         parameter = self.place.parameters.get(node.name)
@@ -244,15 +242,11 @@ class At:
 
 def _bytes(literal: Text) -> list[int]:
     """The bytes of `{0x6C, 0x00}`.  Raises ScriptError."""
-    try:
-        if literal.text[:1] != "{" or literal.text[-1:] != "}":
-            raise ValueError
-        found = [int(word.strip(), 0) for word in literal.text[1:-1].split(",")]
-        if not all(0 <= byte < 256 for byte in found):
-            raise ValueError
-    except ValueError:
-        fail("with -B a string is a list of bytes", literal.span, 'for example "{0x6C, 0x00, 0x00, 0x00}"')
-    return found
+    if match(r"\{\s*(\d+|0[xX][0-9a-fA-F]+)(\s*,\s*(\d+|0[xX][0-9a-fA-F]+))*\s*\}$", literal.text, ASCII):
+        found = [int(word, 16 if word[1:2] in ("x", "X") else 10) for word in findall(r"\w+", literal.text)]
+        if max(found) < 256:
+            return found
+    fail("with -B a string is a list of bytes", literal.span, 'for example "{0x6C, 0x00, 0x00, 0x00}"')
 
 
 def _argument_number(name: str) -> int | None:
@@ -267,7 +261,3 @@ def _behind(base: Node, node: Node) -> Span:
 
 def _text(piece: Piece) -> str:
     return piece if isinstance(piece, str) else piece.text
-
-
-def _grouped(node: Node) -> bool:
-    return isinstance(node, (Group, Member, Index))
