@@ -109,7 +109,7 @@ def place_of(letter: str, letter_span: Span, library: str, name: str, span: Span
     if not name:
         fail(f"the name of {kind.what} is missing", span)
     if not library and not kind.kernel:
-        fail("a USDT probe is in a program or library", span, "u:LIBRARY:PROBE, for example u:c:setjmp")
+        fail("a USDT probe is in a program or library", span, "u:LIBRARY:PROBE, for example u:python3:function__entry")
     if not library and not kind.program:
         fail("a tracepoint has a category", span, "t:CATEGORY:EVENT, for example t:sched:sched_switch")
     if "*" in name:
