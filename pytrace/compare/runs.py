@@ -15,6 +15,7 @@ import threading
 import time
 
 from pytrace.compare.tracer import Ended, Tracer
+from pytrace.diagnostics import MachineError
 from pytrace.record import record
 
 TYPE_CHECKING = False
@@ -88,7 +89,7 @@ class Runner:
         with selectors.DefaultSelector() as selector:
             tracer.start(selector)
             try:
-                self._until(selector, lambda: tracer.is_over or tracer.attached is not None, _START)
+                self._until(selector, lambda: tracer.is_over or tracer.attached is not None or self.stopped, _START)
                 self._until(selector, lambda: tracer.is_over or self.stopped, self.plan.duration)
             finally:
                 self._end(selector, {name: tracer})
@@ -159,6 +160,8 @@ class Runner:
                 self.stuck.append(name)
                 tracer.kill()
         self._until(selector, lambda: all(t.is_over for t in running.values()), _END)
+        if not all(t.is_over for t in running.values()):
+            raise MachineError(f"{' and '.join(self.stuck)} cannot be ended, not even by SIGKILL", exit_status=2)
 
     def _until(self, selector: selectors.BaseSelector, done: Callable[[], bool], seconds: float | None) -> None:
         """Handle what the tracers say until `done`, or for so many seconds."""

@@ -110,7 +110,7 @@ class Tracer:
             os.set_blocking(pipe.fileno(), False)
             self._raw[pipe.fileno()] = bytearray()
             self._watch(selector, pipe.fileno(), self._read)
-        self._watch(selector, self._pidfd, lambda _s, _fd: self._end())
+        self._watch(selector, self._pidfd, self._end)
         if theirs and self._ours:
             theirs.close()
             self._watch(selector, self._ours.fileno(), self._is_ready)
@@ -184,13 +184,13 @@ class Tracer:
         if not self.is_over:
             signal.pidfd_send_signal(self._pidfd, number)
 
-    def _end(self) -> None:
-        if not self.is_over:
-            self._pids_end = last_pid()
-            self.ended = time.monotonic()
-            _, status, self._usage = os.wait4(self.process.pid, 0)
-            self.status = self.process.returncode = os.waitstatus_to_exitcode(status)
-            self.is_over = True
+    def _end(self, selector: BaseSelector, fd: int) -> None:
+        selector.unregister(fd)
+        self._pids_end = last_pid()
+        self.ended = time.monotonic()
+        _, status, self._usage = os.wait4(self.process.pid, 0)
+        self.status = self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.is_over = True
 
     def close(self, selector: BaseSelector) -> Ended:
         """Read what is left, and let go.  The tracer must be over."""
@@ -200,7 +200,7 @@ class Tracer:
                 self._read(selector, fd)
                 if len(self._raw[fd]) == before:  # a process that it has left behind holds the pipe: not waited for
                     break
-        for fd in [*self._raw, self._pidfd]:
+        for fd in self._raw:
             if fd in selector.get_map():
                 selector.unregister(fd)
         os.close(self._pidfd)
