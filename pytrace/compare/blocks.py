@@ -55,7 +55,8 @@ class Blocks:
 
     def compare(self, one: Block, two: Block) -> None:
         """Two blocks of the same name."""
-        keyed = [self._keyed(side, block) for side, block in enumerate((one, two))]
+        shared = {e.key for e in one.elements} & {e.key for e in two.elements}
+        keyed = [self._keyed(side, block, shared) for side, block in enumerate((one, two))]
         left: tuple[list[Element], list[Element]] = ([], [])
         for form in dict.fromkeys([*keyed[0], *keyed[1]]):
             first, second = keyed[0].get(form, []), keyed[1].get(form, [])
@@ -82,11 +83,12 @@ class Blocks:
         same = [e for e in others if self.chance.compare(element.key or "", e.key or "").same]
         return next((e for e in same if e.value == element.value), same[0] if same else None)
 
-    def _keyed(self, side: int, block: Block) -> dict[str, list[Element]]:
-        """The elements by the form of their key.  Two keys that are pids have the same, and are in their order."""
+    def _keyed(self, side: int, block: Block, shared: set[str | None]) -> dict[str, list[Element]]:
+        """The elements by their key if both sides have it, else by its form: two keys that are pids have the same one,
+        and are in their order."""
         found: dict[str, list[Element]] = defaultdict(list)
         for element in block.elements:
-            found[self._form(side, element)].append(element)
+            found[element.key or "" if element.key in shared else self._form(side, element)].append(element)
         return {form: sorted(same, key=_by_number) if len(same) > 1 else same for form, same in found.items()}
 
     def _form(self, side: int, element: Element) -> str:
@@ -176,8 +178,13 @@ class Blocks:
 
     def _order(self, one: Block, two: Block) -> None:
         """The order of elements: the same keys in the same order, or in either the order of the values."""
-        keys = [[self._form(side, e) for e in block.elements] for side, block in enumerate((one, two))]
-        shared = [[k for k in side if k in set(other)] for side, other in (keys, keys[::-1])]
+        both = {e.key for e in one.elements} & {e.key for e in two.elements}
+        keys = [
+            [e.key or "" if e.key in both else self._form(side, e) for e in block.elements]
+            for side, block in enumerate((one, two))
+        ]
+        known = [set(side) for side in keys]
+        shared = [[k for k in keys[0] if k in known[1]], [k for k in keys[1] if k in known[0]]]
         if shared[0] == shared[1]:
             return
         if _is_sorted(one) and not _is_sorted(two):

@@ -51,8 +51,9 @@ class Comparer:
         """Both documents from the beginning to the end."""
         outcome = Outcome()
         maps = Blocks(self.chance, self.tolerance, outcome, self.blanks)
-        one, two = (_Side(self, n, document) for n, document in enumerate((reference, own)))
-        pairs, moved, left = _matched(one, two)
+        texts = [{item.text for item in document.items} for document in (own, reference)]
+        one, two = (_Side(self, n, document, texts[n]) for n, document in enumerate((reference, own)))
+        pairs, moved, left = _matched(one.keys, two.keys, from_end=self.begun is not None)
         matched = sorted([*pairs, *moved])
         for i, j in matched:
             self._pair(one.body[i], two.body[j], outcome, maps)
@@ -191,9 +192,10 @@ class _Alone:
 
 class _Side:
     """A document in two parts: `body`, what was printed while it ran, with a key for each item, and the maps at the
-    end.  `blank`: empty lines between."""
+    end.  `blank`: empty lines between.  `others`: the texts of the other side: a line that is there too is its own key,
+    else its form is."""
 
-    def __init__(self, comparer: Comparer, number: int, document: Document) -> None:
+    def __init__(self, comparer: Comparer, number: int, document: Document, others: set[str]) -> None:
         items = list(document.items)
         end = len(items)
         while end and (isinstance(items[end - 1], Block) or not items[end - 1].text):
@@ -202,22 +204,25 @@ class _Side:
         self.blank = sum(isinstance(item, Line) for item in rest)
         self.maps = [item for item in rest if isinstance(item, Block)]
         self.body = [item for item in items[:end] if comparer.blanks or item.text]
+        form = comparer.chance.form
         self.keys = [
-            item.name if isinstance(item, Block) else comparer.chance.form(number, item.text) for item in self.body
+            item.name if isinstance(item, Block) else item.text if item.text in others else form(number, item.text)
+            for item in self.body
         ]
 
 
 def _matched(
-    one: _Side, two: _Side
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]], tuple[list[int], list[int]]]:
-    """Pairs in the same order, pairs that have moved, and what is left on either side."""
-    a, b = one.keys, two.keys
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    end = 0
-    while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
-        end += 1
+    a: list[str], b: list[str], from_end: bool
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]], Indexes]:
+    """Pairs in the same order, pairs that have moved, and what is left on either side.  `from_end`: of lines that are
+    all alike the first ones are left."""
+    most = min(len(a), len(b))
+    if from_end:
+        end = _alike(a[::-1], b[::-1], most)
+        start = _alike(a, b, most - end)
+    else:
+        start = _alike(a, b, most)
+        end = _alike(a[::-1], b[::-1], most - start)
     pairs = [(i, i) for i in range(start)]
     pairs += [(len(a) - 1 - k, len(b) - 1 - k) for k in range(end)]
     middle = a[start : len(a) - end], b[start : len(b) - end]
@@ -239,3 +244,8 @@ def _matched(
         else:
             left.append(i)
     return pairs, moved, (left, sorted(j for rest in waiting.values() for j in rest))
+
+
+def _alike(a: list[str], b: list[str], most: int) -> int:
+    """How many at the beginning are the same, up to `most`."""
+    return next((n for n in range(most) if a[n] != b[n]), most)
