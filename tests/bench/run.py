@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Ratios against the reference, side by side in one run:  tests/bench/run.py [--json FILE] [--rounds N] [PART…]
 
-PART is any of: start memory event storm (default: all), attach and kprobes, which keep the kernel busy for minutes, and
-strace.  Root, one quiet core.  It prints a table and, with --json, the numbers.  It judges nothing: absolute times are
-not portable, and a busy machine moves even ratios.
+PART is any of: start memory event storm list (default: all), attach and kprobes, which keep the kernel busy for
+minutes, and strace.  Root, one quiet core.  It prints a table and, with --json, the numbers.  It judges nothing:
+absolute times are not portable, and a busy machine moves even ratios.
 
 - start   seconds from starting the process to its "Attached" line, median; pytrace cold (no compile cache) and warm
 - memory  peak resident memory of such a run, MiB
+- list    seconds of -l of everything, of one category of tracepoints, of that with fields; pytrace first (without its
+          cache) and again (from what the first has found)
 - event   nanoseconds per event above an empty probe's, by the kernel's own account: kernel.bpf_stats_enabled, then
           run_time_ns / run_cnt of the program in /proc/PID/fdinfo while a program of ours calls getppid() in a loop
 - attach  seconds to the "Attached" line of 100 and of 1,000 uprobes, and of 500 tracepoints (once: the kernel takes
@@ -53,6 +55,7 @@ PROBES = {
 EMPTY = f"{PROBE} {{ }}"
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 STORM = 2_000_000
+DEFAULT = ("start", "list", "event", "storm")
 
 
 class Tool:
@@ -96,6 +99,32 @@ def started(tool: Tool, script: str) -> tuple[float, float]:
     if trouble:
         raise SystemExit(f"{tool.name} did not attach:\n{trouble}")
     return seconds, usage.ru_maxrss / 1024
+
+
+def listed(tool: Tool, *words: str) -> float:
+    """Seconds of a listing."""
+    began = time.monotonic()
+    subprocess.run([*tool.command, *words], env=tool.env, capture_output=True, stdin=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
+def measure_list(reference: Tool, ours: Tool, rounds: int) -> dict[str, float]:
+    """Medians, the three kinds taking turns."""
+    found = {}
+    for words in (("-l",), ("-l", "tracepoint:syscalls:*"), ("-lv", "tracepoint:syscalls:*")):
+        kinds: dict[str, list[float]] = {"reference": [], "first": [], "again": []}
+        listed(reference, *words), listed(ours, *words)
+        for _ in range(rounds):
+            kinds["reference"].append(listed(reference, *words))
+            kinds["first"].append(listed(ours, "--no-cache", *words))
+            kinds["again"].append(listed(ours, *words))
+        for kind, seconds in kinds.items():
+            found[f"list {' '.join(words)} {kind}"] = statistics.median(seconds)
+        for kind in ("first", "again"):
+            found[f"list {' '.join(words)} {kind} / reference"] = statistics.median(kinds[kind]) / statistics.median(
+                kinds["reference"]
+            )
+    return found
 
 
 def measure_start(reference: Tool, ours: Tool, cache: Path, rounds: int) -> dict[str, float]:
@@ -311,17 +340,17 @@ def measure_strace(ours: Tool, programs_: Path, folder: Path, rounds: int) -> di
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="start memory event storm attach kprobes strace")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="start memory event storm list attach kprobes strace")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
     parser.add_argument("--rounds", type=int, default=15, help="starts of each kind (default 15)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - {"start", "memory", "event", "storm", "attach", "kprobes", "strace"}:
+    if unknown := set(arguments.parts) - {*DEFAULT, "memory", "attach", "kprobes", "strace"}:
         parser.error(f"no such part: {' '.join(sorted(unknown))}")
     more = ("kprobe", "filter_functions") if "kprobes" in arguments.parts else ()
     for feature in ("root", "reference", "gcc", "tracepoint", *more):
         if why := machine.missing(feature):
             parser.error(why)
-    parts = set(arguments.parts) or {"start", "event", "storm"}
+    parts = set(arguments.parts or DEFAULT)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="pytrace-bench-") as name:
@@ -337,6 +366,8 @@ def main() -> int:
         ours = Tool("pytrace", [str(ROOT / "bin" / "pytrace")], ours_env)
         if parts & {"start", "memory"}:
             found |= measure_start(reference, ours, cache, arguments.rounds)
+        if "list" in parts:
+            found |= measure_list(reference, ours, arguments.rounds)
         if "event" in parts:
             found |= measure_event(reference, ours, loop, 3)
         if "attach" in parts:

@@ -154,9 +154,10 @@ def _programs(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
 
 
 def _lacking(target: Target) -> str:
-    if not target.has_btf():
+    refused = target.feature("trampolines") is False
+    if not refused and not target.has_btf():
         return "This kernel has no BTF (CONFIG_DEBUG_INFO_BTF is off), which fentry and fexit need."
-    if target.feature("fentry") is False:
+    if refused or target.feature("fentry") is False:
         return "This kernel does not allow fentry and fexit; a tracepoint may do: -l 'tracepoint:*'"
     return ""
 
