@@ -189,6 +189,12 @@ def _skb_dynptr() -> str:
     return "" if Machine().kfunc_allowed(name, "tracing") else f"raw tracepoints may not call {name} (Linux 6.12)"
 
 
+def _vlan() -> str:
+    command = ["unshare", "-n", "/usr/sbin/ip", "link", "add", "link", "lo", "name", "v5", "type", "vlan", "id", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if "Unknown device type" not in done.stderr else done.stderr.strip()
+
+
 def cached() -> Path:
     """Where the test run keeps what it has fetched: the reference, kernels."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pytrace-tests"
@@ -243,6 +249,8 @@ PROBES: dict[str, Callable[[], str]] = {
     "netns": lambda: _command("ip") or _path("/proc/self/ns/net"),
     "netem": _netem,
     "skb_dynptr": _skb_dynptr,
+    "tun": lambda: _path("/dev/net/tun"),
+    "vlan": _vlan,
     "memory_cgroup": _memory_cgroup,
     "tcpdump": lambda: _command("tcpdump") or _command("ping"),
     "reference_tools": lambda: "the reference's package has no *.bt tools",

@@ -23,7 +23,7 @@ from tests.harness.tracer import SCALE
 
 LAST = b"the last packet"
 TRAFFIC = """
-import ctypes, os, socket, subprocess, sys, threading
+import ctypes, fcntl, os, select, socket, struct, subprocess, sys, threading
 
 near, far, last = sys.argv[1:]
 libc = ctypes.CDLL(None)
@@ -64,12 +64,18 @@ source.sendto(b"nobody listens", ("10.98.0.2", 9001))
 for address in ("10.98.0.2", "fd98::2", "127.0.0.1"):
     subprocess.run(["ping", "-q", "-c2", "-i0.2", address], check=True, stdout=subprocess.DEVNULL)
 source.sendto(b"l" * 65507, ("127.0.0.1", 9000))
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"tn0", 0x1001))  # TUNSETIFF, IFF_TUN and IFF_NO_PI
+while not select.select([tun], [], [], 0.2)[0]:  # the kernel hears a little later that the tunnel is there
+    source.sendto(b"into the tunnel", ("10.96.0.2", 9))
+sent = os.read(tun, 2000)
+os.write(tun, sent[:12] + sent[16:20] + sent[12:16] + sent[20:])  # and back
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 raw.bind(("pt0", 0x88B5))
 for kind in (b"\\x88\\xb5", b"\\x81\\x00\\x60\\x07\\x88\\xb5", b"\\x81\\x00\\x00\\x09\\x08\\x00"):
     raw.send(b"\\xff" * 6 + b"\\x02\\0\\0\\0\\0\\1" + kind + bytes(60))
-source.sendto(last.encode(), ("127.0.0.1", 9))
-source.sendto(last.encode(), ("10.98.0.2", 9))
+for address in ("127.0.0.1", "10.96.0.2", "10.98.0.2"):
+    source.sendto(last.encode(), (address, 9))
 """
 RINGED = """
 import ctypes, mmap, os, socket, struct, sys
@@ -89,6 +95,13 @@ ring[0:8] = struct.pack("Q", 1)  # TP_STATUS_SEND_REQUEST
 assert s.send(b"") == len(frame)
 """
 """One packet of UDP all of which, but for the link-layer header, the kernel has in a page."""
+LAST_TO_VLAN = """
+import ctypes, os, socket, sys
+
+fd = os.open("/run/netns/" + sys.argv[1], os.O_RDONLY)
+assert ctypes.CDLL(None).setns(fd, 0x40000000) == 0
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"the last packet", ("10.97.0.2", 9))
+"""
 GROUPS = "/proc/sys/net/ipv6/conf/{}/mldv2_unsolicited_report_interval"
 """Milliseconds between the reports of multicast groups that go out when an address is added."""
 Packets = Counter[tuple[int, bytes]]
@@ -100,7 +113,8 @@ def shell(commands: str) -> None:
 
 @contextmanager
 def pair() -> Iterator[tuple[str, str]]:
-    """Two network namespaces that a veth pair joins, pt0 (10.98.0.1, fd98::1) and pt1 (10.98.0.2, fd98::2).
+    """Two network namespaces that a veth pair joins, pt0 (10.98.0.1, fd98::1) and pt1 (10.98.0.2, fd98::2), the near
+    one with a tunnel, tn0 (10.96.0.1).
 
     No address is made by itself and no neighbour asked for again, so that nothing is sent but what the test sends.
     """
@@ -118,14 +132,25 @@ def pair() -> Iterator[tuple[str, str]]:
                 f"for cache in arp_cache ndisc_cache; do\n"
                 f"ip -n {ns} ntable change name $cache dev {dev} delay_probe 600000; done"
             )
+        shell(
+            f"ip -n {near} tuntap add tn0 mode tun; ip -n {near} link set tn0 addrgenmode none\n"
+            f"ip -n {near} addr add 10.96.0.1/24 dev tn0; ip -n {near} link set tn0 up"
+        )
         _wait(lambda: "tentative" not in subprocess.getoutput(f"ip -n {near} addr; ip -n {far} addr"))
+        _wait(lambda: all(_reports(ns, dev) >= 2 for ns, dev in ((near, "pt0"), (far, "pt1"))))
         yield near, far
     finally:
         shell(f"for n in {near} {far}; do ip netns del $n || true; done")
 
 
+def _reports(ns: str, dev: str) -> int:
+    """How many reports of multicast groups have gone out: two for the address, when the kernel has seen the carrier."""
+    counters = subprocess.getoutput(f"nsenter --net=/run/netns/{ns} cat /proc/net/dev_snmp6/{dev}")
+    return int(counters.partition("Icmp6OutMLDv2Reports")[2].split()[0])
+
+
 def traffic(near: str, far: str) -> None:
-    """UDP whole and in fragments, TCP with segments in pieces, ARP, ICMP, IPv6, VLAN tags, and loopback."""
+    """UDP whole and in fragments, TCP with segments in pieces, ARP, ICMP, IPv6, VLAN tags, loopback, and a tunnel."""
     python(TRAFFIC, near, far, LAST.decode())
 
 

@@ -11,8 +11,10 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,21 +27,34 @@ MACHINES = "RLIMIT_MEMLOCK|available_filter_functions"
 
 
 def traced(
-    command: str, activity: Callable[[], object], *, settle: float = 0.3, interrupt: bool = True, warns: bool = False
+    command: str,
+    activity: Callable[[], object],
+    *,
+    settle: float = 0.3,
+    interrupt: bool = True,
+    warns: bool = False,
+    seconds: float = 40,
 ) -> list[str]:
     """The lines that `command` prints while `activity` runs, without the empty ones.
 
     The tracer gets SIGINT `settle` seconds after the activity, unless it is to end by itself (`interrupt=False`).  It
-    must not warn about the script, unless `warns`.
+    must not warn about the script, unless `warns`, and may take `seconds` in all.
     """
-    done = finished(command, activity, settle=settle, interrupt=interrupt)
+    done = finished(command, activity, settle=settle, interrupt=interrupt, seconds=seconds)
     assert not done.timed_out and done.status == 0, done.describe()
     warnings = [w for w in re.findall(r"^.*(?:WARNING|ERROR):.*$", done.stderr, re.M) if not re.search(MACHINES, w)]
     assert warns or not warnings, done.describe()
     return [line for line in done.stdout.splitlines() if line]
 
 
-def finished(command: str, activity: Callable[[], object], *, settle: float = 0.3, interrupt: bool = True) -> Finished:
+def finished(
+    command: str,
+    activity: Callable[[], object],
+    *,
+    settle: float = 0.3,
+    interrupt: bool = True,
+    seconds: float = 40,
+) -> Finished:
     """As `traced`, however the command ends."""
     failures: list[Exception] = []
 
@@ -52,10 +67,39 @@ def finished(command: str, activity: Callable[[], object], *, settle: float = 0.
         if interrupt:
             os.kill(pid, signal.SIGINT)
 
-    done = run(command, timeout=SCALE * 40, when_attached=attached)
+    done = run(command, timeout=SCALE * seconds, when_attached=attached)
     if failures:
         raise failures[0]
     return done
+
+
+def at_once(commands: dict[str, str], activity: Callable[[], object], *, starting: int = 2) -> dict[str, list[str]]:
+    """What many tracers print about one run of `activity`, by name; so many at a time are compiled and attached."""
+    turn, attached, over = threading.Semaphore(starting), threading.Semaphore(0), threading.Event()
+
+    def trace(command: str) -> list[str]:
+        def act() -> None:
+            turn.release()
+            attached.release()
+            over.wait(SCALE * 120)
+
+        turn.acquire()
+        return traced(command, act, seconds=150)
+
+    with ThreadPoolExecutor(len(commands)) as pool:
+        tracers = {name: pool.submit(trace, command) for name, command in commands.items()}
+        try:
+            for _ in commands:
+                while not attached.acquire(timeout=1):
+                    for tracer in tracers.values():
+                        if tracer.done():
+                            tracer.result()  # it has failed: no use to wait
+            activity()
+        finally:
+            over.set()
+            for _ in commands:
+                turn.release()
+        return {name: tracer.result() for name, tracer in tracers.items()}
 
 
 def together(

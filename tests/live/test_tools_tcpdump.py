@@ -1,7 +1,7 @@
 """`pytrace tcpdump` beside tcpdump on the same traffic: every packet, every byte, every line.
 
-All tracers run at once on one traffic, since each takes two seconds to be compiled: the fixture `seen` has what they
-wrote and printed, and each test looks at its part of it.
+All tracers run at once on one traffic: the fixture `seen` has what they wrote and printed, and each test looks at its
+part of it.
 """
 
 from __future__ import annotations
@@ -16,25 +16,38 @@ from pathlib import Path
 import pytest
 
 from tests.harness import machine
-from tests.harness.packets import RINGED, Packets, chosen, packets, pair, python, tcpdump, traffic
+from tests.harness.packets import (
+    LAST_TO_VLAN,
+    RINGED,
+    Packets,
+    chosen,
+    packets,
+    pair,
+    python,
+    shell,
+    tcpdump,
+    traffic,
+)  # fmt: skip
 from tests.harness.process import environment, pytrace_command, run
-from tests.harness.tools import finished, traced
+from tests.harness.tools import at_once, finished, traced
 
-FEATURES = ("root", "btf", "rawtracepoint", "netns", "tcpdump", "skb_dynptr")
+FEATURES = ("root", "btf", "rawtracepoint", "netns", "tcpdump", "tun", "skb_dynptr")
 pytestmark = [pytest.mark.feature(*FEATURES), pytest.mark.usefixtures("nothing_left_behind")]
 
-PLACES = {"near pt0": 90, "far pt1": 90, "near lo": 6, "near any": 100}
+PLACES = {"near pt0": 90, "far pt1": 90, "near lo": 6, "near tn0": 3, "near any": 100}
 """Namespace and interface, and how many packets there are at least."""
 EXPRESSIONS = (
     "udp and dst port 9000 and src host 10.98.0.1", "host fd98::2 and tcp", "ip6 and src port 7007", "arp",
     "icmp and dst 10.98.0.1",
 )  # fmt: skip
+LINES = "lines"
 DIRECTIONS = {"in": "inbound", "out": "outbound"}
 TRACERS = {
     **{place: f"-i {place.split()[1]}" for place in PLACES},
     **{expression: f"-i pt0 {expression}" for expression in EXPRESSIONS},
     **{direction: f"-Q {direction}" for direction in DIRECTIONS},
     "cut": "-i pt0 -s 60 tcp",
+    LINES: "-nni pt0",
 }
 
 
@@ -45,7 +58,6 @@ class Seen:
         self.ours = {name: folder / f"ours{number}" for number, name in enumerate(TRACERS)}
         self.theirs = {place: folder / f"theirs {place}" for place in PLACES}
         self.said: dict[str, list[str]] = {}
-        self.lines: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -54,23 +66,18 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     found = Seen(tmp_path_factory.mktemp("packets"))
     with pair() as (near, far):
 
-        def command(options: str, ns: str = near) -> str:
-            return f"nsenter --net=/run/netns/{ns} {pytrace_command()} tcpdump {options}"
+        def command(name: str) -> str:
+            there = f"nsenter --net=/run/netns/{far if name.startswith('far') else near} {pytrace_command()} tcpdump"
+            return f"{there} {TRACERS[name]}" + (f" -w {found.ours[name]}" if name != LINES else "")
 
-        def tracing(names: list[str]) -> None:
-            """One tracer inside the other, and in the innermost the traffic."""
-            if names:
-                name, *rest = names
-                there = command(f"-w {found.ours[name]} {TRACERS[name]}", far if name.startswith("far") else near)
-                found.said[name] = traced(there, lambda: tracing(rest))
-                return
+        def act() -> None:
             with ExitStack() as stack:
                 for place, file in found.theirs.items():
                     end, interface = place.split()
                     stack.enter_context(tcpdump(near if end == "near" else far, interface, file))
                 traffic(near, far)
 
-        found.lines = traced(command("-nni pt0"), lambda: tracing(list(TRACERS)))
+        found.said = at_once({name: command(name) for name in TRACERS}, act)
     yield found
 
 
@@ -80,7 +87,8 @@ def test_tcpdump_writes_what_tcpdump_writes(seen: Seen, place: str) -> None:
     assert found == expected
     count = sum(expected.values())
     assert seen.said[place] == [f"{count} packets received by filter"] and count > PLACES[place]
-    assert max(length for length, _ in expected) > (65535 if place == "near lo" else 15000)
+    if place != "near tn0":
+        assert max(length for length, _ in expected) > (65535 if place == "near lo" else 15000)
     heads = [file.read_bytes()[4:24] for file in (seen.ours[place], seen.theirs[place])]
     assert heads[0] == heads[1]  # version, snapshot length, link type
 
@@ -109,15 +117,54 @@ def test_tcpdump_prints_what_tcpdump_prints(seen: Seen) -> None:
     printed = subprocess.run(
         ["tcpdump", "-nSr", seen.theirs["near pt0"]], check=True, capture_output=True, text=True, env=environment()
     ).stdout.splitlines()
-    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{6} ", line) for line in seen.lines)
-    assert shown(seen.lines) == shown(printed) and sum(shown(printed).values()) > 90
-    assert len([line for line in seen.lines if " ethertype 0x88b5, length " in line]) == 3
+    lines = seen.said[LINES]
+    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{6} ", line) for line in lines)
+    assert shown(lines) == shown(printed) and sum(shown(printed).values()) > 90
+    assert len([line for line in lines if " ethertype 0x88b5, length " in line]) == 3
 
 
 def shown(lines: list[str]) -> Counter[str]:
     """Lines about IP and ARP without their times, and without the options of TCP, which we do not print."""
     bare = (re.sub(r", options \[[^]]*\]", "", line.partition(" ")[2]) for line in lines)
     return Counter(line for line in bare if re.match("IP6? |ARP,", line))
+
+
+@pytest.mark.feature("vlan")
+def test_tcpdump_puts_tags_back(pytrace: str, tmp_path: Path) -> None:
+    """The kernel keeps the tag of a VLAN beside the packet; and what is received there is seen below."""
+    files = {name: tmp_path / name for name in ("near", "far", "vlan", "near theirs", "far theirs", "vlan theirs")}
+    with pair() as (near, far):
+        for ns, dev, number in ((near, "pt0", 1), (far, "pt1", 2)):
+            shell(
+                f"ip -n {ns} link add link {dev} name {dev}.5 type vlan id 5\n"
+                f"ip -n {ns} link set {dev}.5 addrgenmode none; ip -n {ns} addr add 10.97.0.{number}/24 dev {dev}.5\n"
+                f"ip -n {ns} link set {dev}.5 up"
+            )
+
+        def act() -> None:
+            with (
+                tcpdump(near, "pt0", files["near theirs"]),
+                tcpdump(far, "pt1", files["far theirs"]),
+                tcpdump(near, "pt0.5", files["vlan theirs"]),
+            ):
+                shell(f"nsenter --net=/run/netns/{near} ping -q -c2 -s 1000 10.97.0.2")
+                python(LAST_TO_VLAN, near)
+
+        def command(ns: str, dev: str, file: str) -> str:
+            return f"nsenter --net=/run/netns/{ns} {pytrace} tcpdump -i {dev} -w {files[file]}"
+
+        def inner() -> None:
+            traced(command(far, "pt1", "far"), act)
+
+        done = finished(command(near, "pt0.5", "vlan"), lambda: traced(command(near, "pt0", "near"), inner))
+    assert "WARNING: what pt0.5 receives is not seen here, but on the interface below it" in done.stderr
+    for name in ("near", "far"):
+        expected = packets(files[f"{name} theirs"])
+        assert packets(files[name]) == expected
+        assert len([packet for _, packet in expected if packet[12:16] == b"\x81\0\0\5"]) > 5
+    source = next(packet[6:12] for _, packet in packets(files["vlan theirs"]) if packet.endswith(b"the last packet"))
+    sent = Counter({k: n for k, n in packets(files["vlan theirs"]).items() if k[1][6:12] == source})
+    assert packets(files["vlan"]) == sent
 
 
 def test_tcpdump_ends_after_a_count(pytrace: str, tmp_path: Path) -> None:
