@@ -5,9 +5,11 @@ its file, its manual, and the words as parameters of the script (`-p 5` becomes 
 wrong: a tool's header is no mere comment.  Each line of it that begins with `-` declares an option (`-p, --pid=PID
 text`), and a line `// parameters: interval=1 count=9` names the script's `$1`, `$2` … and what they are when they are
 not given (without `=` it must be given); an option of the same name gives one too, since attach points take positional
-parameters only.  A section EXPRESSION declares terms (`tool_terms`), and `// ignored: nU` letters that change nothing.
-A name that ends in `...` stands for one or more.  A line `// generator: MODULE` means that the
-script is made from those words, by `generate` of that module.
+parameters only (one that is written `--name=` there can be given by its option only).  An option may have several
+letters (`-tt`); one that may be given several times (`--pid=PID...`) becomes a list with commas.  A section EXPRESSION
+declares terms (`tool_terms`), and `// ignored: nU` letters that change nothing.  A name that ends in `...` stands for
+one or more.  A line `// generator: MODULE` means that the script is made from those words, by `generate` of that
+module.
 """
 
 from __future__ import annotations
@@ -158,9 +160,12 @@ class Tool:
             named, positional = named + tool_terms.parse(self.name, self.terms, positional), []
         if self.generator:
             return named + self._listed(positional)
-        if len(positional) > len(self.parameters):
-            raise UsageError(f"{self.name}: unexpected argument '{positional[len(self.parameters)]}'")
-        for i, (name, optional, default) in enumerate(self.parameters):
+        open_ = sum(not name.startswith("--") for name, _, _ in self.parameters)
+        if len(positional) > open_:
+            hint = f"pytrace --help {self.name}"
+            raise UsageError(f"{self.name}: unexpected argument '{positional[open_]}'", hint=hint)
+        for i, (given_name, optional, default) in enumerate(self.parameters):
+            name = given_name.removeprefix("--")
             chosen = [w for w in named if w.startswith(f"--{name}=")]
             named = [w for w in named if w not in chosen]
             if name in self.repeated and chosen:

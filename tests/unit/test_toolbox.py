@@ -22,7 +22,7 @@ def test_header_declares_the_options_of_the_script(name: str) -> None:
         asked_by_generator(tool)
         return
     asked = set(re.findall(r'getopt\("([^"]+)"', text))
-    positional = {parameter for parameter, _, _ in tool.parameters}
+    positional = {parameter.removeprefix("--") for parameter, _, _ in tool.parameters}
     assert asked == set(tool.takes_value) - positional
     for option in asked:
         takes_value = bool(re.search(rf'getopt\("{option}", ', text))
@@ -118,6 +118,7 @@ def test_options_of_pytrace_before_and_behind_a_tool() -> None:
         ("opensnoop --pid", "opensnoop: option '--pid' requires an argument"),
         ("opensnoop -xZ", "opensnoop: invalid option -- 'Z'"),
         ("opensnoop 5 6", "opensnoop: unexpected argument '6'"),
+        ("strace ls", "strace: unexpected argument 'ls'"),
         ("funccount", "funccount: pattern is missing"),
         ("tcpdump tcp or udp", "tcpdump: 'or' is not understood in an expression"),
         ("tcpdump not arp", "tcpdump: 'not' is not understood in an expression"),
