@@ -40,6 +40,23 @@ class Conversion:
     form: str
     value: Node
 
+    @property
+    def python_form(self) -> str:
+        """The form of `str.format` that shows an integer, or a text, in the same way."""
+        parts = _CONVERSION.match(self.form)
+        flags, width = (parts["flags"], parts["width"]) if parts else ("", "")
+        fill = "<" if "-" in flags else "0" if "0" in flags and self.kind != "s" else ">"
+        kind = self.kind[-1] if self.kind[-1] in "xc" else ""
+        return (fill + width if width else "") + kind
+
+    def may_show(self, wanted: str) -> bool:
+        """Whether `wanted` may be part of the value, if that is not a string."""
+        if self.kind in _SYMBOLS:
+            return True
+        if self.kind == "c":
+            return len(wanted) == 1
+        return set(wanted) <= set("x0123456789abcdef" if self.kind[-1] in "xp" else "-0123456789")
+
 
 @record
 class Message:
@@ -72,8 +89,7 @@ class Message:
         """The message as a row form of a map (`Options.map_rows`) whose key has the values from number `first` on."""
         parts = [braces(_unescaped(self.texts[0]))]
         for i, (conversion, text) in enumerate(zip(self.conversions, self.texts[1:], strict=True), first):
-            form = conversion.kind[-1] if conversion.kind[-1] in "xc" else ""
-            parts += [f"{{{i}:{form}}}", braces(_unescaped(text))]
+            parts += [f"{{{i}:{conversion.python_form}}}", braces(_unescaped(text))]
         return "".join(parts)
 
     def contains(self, wanted: str, at: At, size: int) -> list[Piece] | None:
@@ -88,7 +104,7 @@ class Message:
         tests: list[list[Piece]] = []
         for before, conversion in zip(literals, self.conversions, strict=False):
             if conversion.kind != "s":
-                if not set(wanted.lower()).isdisjoint("0123456789abcdefx-") or conversion.kind in _SYMBOLS:
+                if conversion.may_show(wanted):
                     fail(
                         f"-f looks into strings, and cannot look for '{wanted}' in the value of '%{conversion.kind}'",
                         conversion.value.span,
