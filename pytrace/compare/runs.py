@@ -106,9 +106,9 @@ class Runner:
                 self._until(
                     selector, lambda: reference.is_over or reference.attached is not None or self.stopped, _START
                 )
+                own.release()  # also where bpftrace has refused: does pytrace attach?
+                self._until(selector, lambda: own.is_over or own.attached is not None or self.stopped, _START)
                 if reference.attached is not None:
-                    own.release()
-                    self._until(selector, lambda: own.is_over or own.attached is not None or self.stopped, _START)
                     self._until(selector, lambda: self._is_time(both, None), _SETTLE)
                     begun = time.monotonic()
                     self._watch(selector, both)

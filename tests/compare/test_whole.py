@@ -25,7 +25,8 @@ FOLDER = Path(__file__).parents[1] / "conformance"
 SAMPLE = frozenset(
     """maps.counting maps.histograms-by-key oneliners.5-sizes-of-reads oneliners.8-events-of-the-scheduler
     printing.json-histograms probes.tracepoint-list printing.exit-statuses values.positional-parameters
-    values.named-parameters errors.two-errors-in-one-run printing.time-and-strftime symbols.kernel-stacks-in-every-mode
+    values.named-parameters errors.two-errors-in-one-run printing.time-and-strftime
+    rows.offset-outside-of-a-function symbols.kernel-stacks-in-every-mode
     """.split()
 )
 WHOLE = os.environ.get("PYTRACE_COMPARE") == "all"

@@ -109,6 +109,7 @@ def test_who_refuses(together: bool, tmp_path: Path) -> None:
     began = time.monotonic()
     pair = Runner(Plan(together, duration=0.05)).run(command("refuses", 60, tmp_path), command("two", 60, tmp_path))
     assert pair.reference.attached is None and pair.reference.attach_seconds is None
+    assert pair.own.attached is not None
     assert (pair.reference.status, pair.reference.err) == (3, "ERROR: no\n") and time.monotonic() - began < 30
 
 
