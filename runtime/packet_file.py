@@ -1,10 +1,10 @@
 """Capture files in pcap's format, as tcpdump and Wireshark read them.
 
 Place in the pipeline: behind the rows that write packets (`defs/functions/packets.py`, `captures.py`).  In: frames with
-their times.  Out: a file that is valid at any moment: its header is written when it is opened, each packet with one
-call, and what a full disk leaves of one is taken away again.  Source: draft-ietf-opsawg-pcap, and its registry of link
-types.  What a newcomer would get wrong: a packet has two lengths, that of the bytes kept and that on the wire; and two
-calls with the same path mean the same file.
+their times.  Out: a file that is valid whenever the run ends: its header is written when it is opened, each packet with
+one call, and what a full disk leaves of one is taken away again (SIGKILL alone can cut the last one short).  Source:
+draft-ietf-opsawg-pcap, and its registry of link types.  What a newcomer would get wrong: a packet has two lengths, that
+of the bytes kept and that on the wire; and two calls with the same path mean the same file.
 """
 
 from __future__ import annotations

@@ -6,10 +6,14 @@ part of it.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -204,6 +208,24 @@ def test_tcpdump_refuses(pytrace: str, options: str, message: str) -> None:
     done = run(f"{pytrace} tcpdump {options}", timeout=40)
     assert done.status == 1 and message in done.stderr, done.describe()
     assert done.stdout.strip() in ("", "0 packets received by filter")
+
+
+def test_tcpdump_terminated_in_the_middle_leaves_whole_packets(pytrace: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with pair() as (near, far):
+
+        def act(pid: int) -> None:
+            with ThreadPoolExecutor(1) as pool:
+                going = pool.submit(traffic, near, far)
+                while file.stat().st_size < 100_000 and not going.done():
+                    time.sleep(0.001)
+                os.kill(pid, signal.SIGTERM)
+                going.result()
+
+        command = f"nsenter --net=/run/netns/{near} {pytrace} tcpdump -w {file}"
+        done = run(command, timeout=60, when_attached=act)
+    assert not done.timed_out, done.describe()
+    assert file.stat().st_size >= 100_000 and packets(file)
 
 
 def test_tcpdump_stops_at_a_full_disk_with_whole_packets(pytrace: str, tmp_path: Path) -> None:
