@@ -231,6 +231,19 @@ def test_memory_that_was_not_there_is_read_at_the_end() -> None:
     assert [line.split(", ")[1] for line in output.lines()] == ['"late"', "0x1000"]
 
 
+def test_memory_that_was_not_there_when_another_thread_interrupts() -> None:
+    lines, output = tracer(1)
+    lines.entry(entry("openat", -100, 0x1000, 0, thread=1, extra=UNREAD))
+    lines.entry(entry("getpid", thread=2))
+    lines.returned(back("getpid", 2, thread=2))
+    lines.returned(back("openat", 3, thread=1, again=True, extra=copied(b"late\0")))
+    assert [line.partition("] ")[2] for line in output.lines()] == [
+        "openat(AT_FDCWD,  <unfinished ...>",
+        "getpid()                    = 2",
+        '<... openat resumed>"late", O_RDONLY) = 3',
+    ]
+
+
 def test_texts_are_cut() -> None:
     lines, output = tracer(size=4)
     lines.entry(entry("write", 1, 0x1000, 9, extra=copied(b"0123")))

@@ -37,7 +37,7 @@ class Copied:
     @property
     def is_whole(self) -> bool:
         """Nothing of it could not be read."""
-        return self.length > 0 and all(e.length >= 0 for e in self.elements)
+        return self.length >= 0 and all(e.length >= 0 for e in self.elements)
 
 
 class Call:

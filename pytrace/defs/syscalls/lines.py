@@ -54,12 +54,14 @@ class Lines:
         self._begun: dict[int, bytes] = {}
         self._programs: dict[int, bytes] = {}
         """By thread: what the program has to say that its execve(2), about to return, has started."""
-        self._cut: set[int] = set()
-        """Threads whose call was written as unfinished."""
+        self._cut: dict[int, int] = {}
+        """Threads whose call was written as unfinished, and how many arguments of it."""
         self._open: int | None = None
         """The thread whose entry was the last record."""
         self._column = -1
         """How far the open call has been written already; -1 if it has not."""
+        self._shown = 0
+        """How many arguments of it."""
         self._decoders: dict[tuple[int, int], Decoder] = {}
         self._last = 0
         self._offset = 0
@@ -89,7 +91,7 @@ class Lines:
         if self._open is not None:  # of another thread, or of this one if the record of its return was lost
             self._interrupt()
         if self._cut:
-            self._cut.discard(thread)
+            self._cut.pop(thread, None)
         self._begun[thread] = bytes(data)
         self._open, self._column = thread, -1
 
@@ -138,7 +140,7 @@ class Lines:
         else:
             call = self._call(form, registers, entry)
             self._finish(form, call, data, again, result)
-            text, ending = self._body(form, call, cut), self._result(form, call)
+            text, ending = self._body(form, call, thread), self._result(form, call)
         head = "" if self._column >= 0 else self._leader(thread, now if cut else began)
         spent = f" <{(now - began) // 1000 / 1e6:.6f}>" if self._flags & SPENT else ""
         written = max(self._column, 0)
@@ -149,7 +151,7 @@ class Lines:
     def _forget(self, thread: int) -> None:
         if self._open == thread:
             self._open, self._column = None, -1
-        self._cut.discard(thread)
+        self._cut.pop(thread, None)
 
     def _is_hidden(self, failed: bool) -> bool:
         flags = self._flags
@@ -198,23 +200,31 @@ class Lines:
         """Call and result of numbers only."""
         call = self._call(form, registers, b"")
         call.finish(result, {})
-        return self._body(form, call, False), self._result(form, call)
+        return self._whole(form, call), self._result(form, call)
 
-    def _head(self, form: Decoder, call: Call) -> str:
-        """A call as far as it is known when it begins."""
-        shown = [show(call, at) for at, show in enumerate(form.shows[: form.known])]
-        return f"{form.name}({', '.join(s for s in shown if s is not None)}" + (
-            ", " if shown and form.known < len(form.shows) else ""
-        )
+    def _head(self, form: Decoder, call: Call) -> tuple[str, int]:
+        """A call as far as it is known when it begins, and how many arguments those are: none whose memory was not
+        there yet."""
+        unread = (at for at, found in call.entered.items() if not found.is_whole and call.arguments[at])
+        known = min(form.known, *unread, form.known)
+        shown = [show(call, at) for at, show in enumerate(form.shows[:known])]
+        text = f"{form.name}({', '.join(s for s in shown if s is not None)}"
+        return text + (", " if shown and known < len(form.shows) else ""), known
 
-    def _body(self, form: Decoder, call: Call, cut: bool) -> str:
-        """What is to be written when the call returned: all of it, or what the beginning left open."""
-        first = form.known if cut or self._column >= 0 else 0
+    def _arguments(self, form: Decoder, call: Call, first: int) -> str:
         shown = (show(call, at) for at, show in enumerate(form.shows[first:], first))
-        rest = ", ".join([s for s in shown if s is not None])
-        if cut:
-            return f"<... {form.name} resumed>{rest})"
-        return f"{rest})" if self._column >= 0 else f"{form.name}({rest})"
+        return ", ".join([s for s in shown if s is not None])
+
+    def _whole(self, form: Decoder, call: Call) -> str:
+        return f"{form.name}({self._arguments(form, call, 0)})"
+
+    def _body(self, form: Decoder, call: Call, thread: int) -> str:
+        """What is to be written when the call ended: all of it, or what the beginning left open."""
+        if thread in self._cut:
+            return f"<... {form.name} resumed>{self._arguments(form, call, self._cut[thread])})"
+        if self._column >= 0:
+            return f"{self._arguments(form, call, self._shown)})"
+        return self._whole(form, call)
 
     def _result(self, form: Decoder, call: Call) -> str:
         return result_text(form.result, call) + ready_text(form.name, call)
@@ -242,7 +252,7 @@ class Lines:
         thread = self._open
         if thread is None or self._column >= 0 or self._holds_back():
             return
-        text = self._beginning(thread)
+        text, self._shown = self._beginning(thread)
         self._column = len(text)
         self._write(text.encode("latin-1"))
 
@@ -250,19 +260,20 @@ class Lines:
         """Whether it depends on results what is written."""
         return bool(self._flags & (FAILED | SUCCESSFUL | SILENT))
 
-    def _beginning(self, thread: int) -> str:
+    def _beginning(self, thread: int) -> tuple[str, int]:
         entry = self._begun[thread]
         registers = _REGISTERS(entry, ENTRY_HEAD)
         form = self._decoder(registers)
-        return self._leader(thread, _ENTRY(entry)[0]) + self._head(form, self._call(form, registers, entry))
+        text, known = self._head(form, self._call(form, registers, entry))
+        return self._leader(thread, _ENTRY(entry)[0]) + text, known
 
     def _interrupt(self) -> None:
         """Something else is to be written while a call is open."""
         thread = self._open
         if thread is not None and not self._holds_back():
-            text = "" if self._column >= 0 else self._beginning(thread)
+            text, known = ("", self._shown) if self._column >= 0 else self._beginning(thread)
             self._write(f"{text} <unfinished ...>\n".encode("latin-1"))
-            self._cut.add(thread)
+            self._cut[thread] = known
         self._open, self._column = None, -1
 
     def rest(self) -> None:
@@ -270,7 +281,7 @@ class Lines:
         if self._open is not None:
             self._interrupt()
         for thread in [t for t in self._begun if t not in self._cut and not self._flags & SILENT]:
-            self._write(f"{self._beginning(thread)} <unfinished ...>\n".encode("latin-1"))
+            self._write(f"{self._beginning(thread)[0]} <unfinished ...>\n".encode("latin-1"))
         self._begun.clear()
         if self._summary is not None:
             self._write(self._summary.text().encode("latin-1"))
@@ -311,8 +322,7 @@ class Lines:
             return
         if self._open is not None and self._open != thread:
             self._interrupt()
-        cut = thread in self._cut
-        text = self._body(form, self._call(form, registers, entry), cut)
+        text = self._body(form, self._call(form, registers, entry), thread)
         head = "" if self._column >= 0 else self._leader(thread, began)
         line = (head + text).ljust(_COLUMN - max(self._column, 0) - 1)
         self._write(f"{line} = ?\n".encode("latin-1"))

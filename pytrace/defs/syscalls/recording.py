@@ -262,17 +262,23 @@ def _names() -> dict[int, str]:
 
 
 def _loop(em: Lowering, end: Any, most: int, body: Callable[[Any], Any]) -> None:
-    """`body(index)` for the numbers from 0 up to `end`, while the i1 that it gives is true; at most `most`."""
+    """`body(index)` for the numbers from 0 up to `end`, while the i1 that it gives is true; at most `most`.
+
+    The index is compared with the constant by itself: before Linux 6.8 the verifier does not see that a loop ends
+    whose index is compared with something that it only knows a limit of.
+    """
     from llvmlite import ir
 
     b = em.builder
-    head, inside, after = (b.append_basic_block(n) for n in ("each", "each.body", "each.end"))
+    head, check, inside, after = (b.append_basic_block(n) for n in ("each", "each.check", "each.body", "each.end"))
     before = b.block
     b.branch(head)
     b.position_at_end(head)
     index = b.phi(ir.IntType(64))
     index.add_incoming(em.const(0), before)
-    b.cbranch(b.icmp_unsigned("<", index, umin(em, end, most)), inside, after)
+    b.cbranch(b.icmp_unsigned("<", em.opaque(index), em.const(most)), check, after)
+    b.position_at_end(check)
+    b.cbranch(b.icmp_unsigned("<", index, end), inside, after)
     b.position_at_end(inside)
     go_on = body(index)
     following = b.add(index, em.const(1))
