@@ -120,7 +120,7 @@ def _arg_type(number: int) -> Callable[[CallSite], Type]:
         elif site.inlined:
             site.error(
                 f"arg{number} is not available where a function was inlined",
-                hints=("the compiler left its arguments wherever it had them; without arguments the probe works",),
+                hints=("no registers are filled for a call; args.NAME is read from where the compiler keeps it",),
             )
         elif "own_arguments" in provider.features:
             site.uses_attach_point()  # each attach point says where its arguments are, and with what sign
