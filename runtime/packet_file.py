@@ -69,21 +69,25 @@ class PacketFile:
         magic = _NANOSECONDS if nanoseconds else _MICROSECONDS
         self._write(pack("<IHHiIII", magic, 2, 4, 0, 0, longest, link))
 
-    def add(self, boot: int, frame: bytes, length: int) -> None:
-        """One packet: `frame` is what was kept of its `length` bytes."""
-        frame = frame[: self.longest]
-        seconds, rest = divmod(self._clock.of(boot), 1_000_000_000)
+    def add(self, boot: int, front: bytes, rest: memoryview, length: int) -> None:
+        """One packet: `front` and `rest` are what was kept of its `length` bytes."""
+        rest = rest[: max(0, self.longest - len(front))]
+        front = front[: self.longest]
+        kept = len(front) + len(rest)
+        seconds, parts = divmod(self._clock.of(boot), 1_000_000_000)
+        head = pack("<IIII", seconds, parts // self._unit, kept, max(length, kept))
         try:
-            self._write(pack("<IIII", seconds, rest // self._unit, len(frame), max(length, len(frame))) + frame)
+            self._write(head + front, rest)
         except OSError as error:
             self._failed(error)
 
-    def _write(self, data: bytes) -> None:
-        """All of `data` or nothing of it.  Raises OSError."""
-        done = 0
+    def _write(self, head: bytes, rest: memoryview | bytes = b"") -> None:
+        """All of it or nothing, with one call if possible.  Raises OSError."""
+        done, size = 0, len(head) + len(rest)
         try:
-            while done < len(data):
-                done += os.write(self._fd, data[done:])
+            done = os.writev(self._fd, (head, rest))
+            while done < size:
+                done += os.write(self._fd, (head + bytes(rest))[done:])
         except OSError:
             from contextlib import suppress
 

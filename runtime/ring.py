@@ -36,7 +36,7 @@ class Run:
 
     __slots__ = ("block", "count", "event", "length", "size", "stride")
 
-    def __init__(self, event: int, block: bytes, count: int, length: int, stride: int) -> None:
+    def __init__(self, event: int, block: bytes | memoryview, count: int, length: int, stride: int) -> None:
         self.event = event
         self.block = block
         self.count = count
@@ -47,16 +47,16 @@ class Run:
     def records(self) -> list[bytes]:
         """The records, without their headers."""
         if self.count == 1:
-            return [self.block[HEADER : HEADER + self.length]]
+            return [bytes(self.block[HEADER : HEADER + self.length])]
         parts = Struct(f"8x{self.length}s{self.stride - HEADER - self.length}x").iter_unpack(self.block)
         return [record for (record,) in parts]
 
     def head(self, count: int) -> tuple[Run, Run]:
-        """The first `count` records, and the rest."""
-        at = count * self.stride
+        """The first `count` records, and the rest; neither is copied, for a run may be as large as the ring."""
+        at, block = count * self.stride, memoryview(self.block)
         return (
-            Run(self.event, self.block[:at], count, self.length, self.stride),
-            Run(self.event, self.block[at:], self.count - count, self.length, self.stride),
+            Run(self.event, block[:at], count, self.length, self.stride),
+            Run(self.event, block[at:], self.count - count, self.length, self.stride),
         )
 
 

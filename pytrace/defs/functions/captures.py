@@ -215,23 +215,18 @@ def _lower_open(em: Lowering, call: typed.Call) -> None:
 # ---------------------------------------------------------------- user space's half
 
 
-def _frame(head: Mapping[str, Any], packet: bytes) -> bytes:
-    """The link-layer header and the packet behind it."""
-    front, link = head["front"], head["link"]
-    has_address = head["type"] in (1, 772)  # ARPHRD_ETHER, ARPHRD_LOOPBACK
+def _header(head: Mapping[str, Any]) -> bytes:
+    """What stands before the packet in the file."""
+    front, link = bytes(head["front"]), head["link"]
     if link == COOKED:
-        address = front[6:12] if has_address else b""
-        protocol = pack("<H", head["protocol"])  # as in memory: in network order
-        return (
-            protocol
-            + pack(">HiHBB8s", 0, head["ifindex"], head["type"], head["kind"], len(address), address)
-            + packet
-        )
+        address = front[6:12] if head["type"] in (1, 772) else b""  # ARPHRD_ETHER, ARPHRD_LOOPBACK
+        fields = (0, head["ifindex"], head["type"], head["kind"], len(address), address)
+        return pack("<H", head["protocol"]) + pack(">HiHBB8s", *fields)  # the protocol is in network order as it is
     if link != ETHERNET:
-        return packet
+        return b""
     if not head["tagged"]:
-        return bytes(front + packet)
-    return bytes(front[:12] + pack("<H", head["vlan_proto"]) + pack(">H", head["vlan_tci"]) + front[12:] + packet)
+        return front
+    return front[:12] + pack("<H", head["vlan_proto"]) + pack(">H", head["vlan_tci"]) + front[12:]
 
 
 def _bind_write(rt: Handling, event: EventSpec) -> Handler:
@@ -245,9 +240,9 @@ def _bind_write(rt: Handling, event: EventSpec) -> Handler:
         if file is None:
             return
         size = int.from_bytes(data[packet_at : packet_at + 4], "little")
-        packet = bytes(data[packet_at + 4 : packet_at + 4 + size])
-        frame = _frame(head, packet)
-        file.add(head["time"], frame, head["length"] + len(frame) - len(packet))
+        packet = memoryview(data)[packet_at + 4 : packet_at + 4 + size]
+        front = _header(head)
+        file.add(head["time"], front, packet, head["length"] + len(front))
 
     return handle
 

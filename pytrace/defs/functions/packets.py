@@ -88,7 +88,7 @@ def _bind(rt: Handling, event: EventSpec) -> Handler:
         (boot,), (length,), (size,) = (
             unpack_from(form, data, at) for form, at in (("<Q", time_at), ("<Q", length_at), ("<I", packet_at))
         )
-        file.add(boot, bytes(data[packet_at + 4 + skip : packet_at + 4 + size]), max(0, length - skip))
+        file.add(boot, b"", memoryview(data)[packet_at + 4 + skip : packet_at + 4 + size], max(0, length - skip))
 
     return handle
 
