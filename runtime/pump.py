@@ -27,6 +27,38 @@ _STREAM, _PAUSE = 0.005, 0.001
 """Seconds: wake-ups that come faster than the one make us wait for the other."""
 
 
+_ROOMY = 32 << 20
+"""Bytes of a ring that holds what comes while others have the CPU."""
+_GIVE_WAY = 10
+"""By how much nicer we are then."""
+_CAP_SYS_NICE = 23
+
+
+class Courtesy:
+    """Gives way to the traced programs where CPUs are scarce, as long as the ring is large and mostly empty.
+
+    Only for who may take the priority back (CAP_SYS_NICE).
+    """
+
+    def __init__(self, kernel: Kernel, size: int) -> None:
+        self._kernel = kernel
+        self._most = size // 4
+        self._usual = kernel.niceness()
+        self._yields = False
+        self._may = size >= _ROOMY and bool(kernel.capabilities() >> _CAP_SYS_NICE & 1)
+
+    def look(self, pending: int) -> None:
+        """To be told often how many bytes are in the ring."""
+        if self._may and self._yields != (pending < self._most):
+            self._yields = not self._yields
+            self._kernel.set_niceness(self._usual + _GIVE_WAY * self._yields)
+
+    def end(self) -> None:
+        """From here on nobody is to be given way to."""
+        self.look(self._most)
+        self._may = False
+
+
 class Pump:
     """`ring` is None for scripts without events."""
 
@@ -35,6 +67,7 @@ class Pump:
         self.output = output
         self.backlog = Backlog()
         self.ring: RingBuffer | None = None
+        self._courtesy: Courtesy | None = None
         self._last_wake = 0.0
         self._slice = _FIRST_SLICE
 
@@ -43,9 +76,12 @@ class Pump:
         size = int.from_bytes(kernel.info(fd)[16:20], "little")  # max_entries of struct bpf_map_info
         self.ring = RingBuffer(kernel, fd, size)
         self.backlog.limit = backlog_limit(kernel.available_memory())
+        self._courtesy = Courtesy(kernel, size)
 
     def close(self) -> None:
         """Unmap the ring."""
+        if self._courtesy:
+            self._courtesy.end()
         if self.ring:
             self.ring.close()
             self.ring = None
@@ -71,6 +107,8 @@ class Pump:
         """Copy what is in the ring into the backlog; False when there was nothing, or no room."""
         if self.ring is None or self.backlog.is_full:
             return False
+        if self._courtesy:
+            self._courtesy.look(self.pending)
         runs = self.ring.ring.fetch()
         self.backlog.add(runs)
         return bool(runs)
@@ -96,6 +134,8 @@ class Pump:
 
         Programs must have stopped, or this may go on for ever.
         """
+        if self._courtesy:
+            self._courtesy.end()
         while self.fetch() or not self.is_idle:
             if give_up():
                 dropped = self.backlog.count

@@ -100,6 +100,14 @@ class ProcessCalls:
         low, high = unpack_from("=I8xI", data, 0)
         return int(low) | int(high) << 32
 
+    def niceness(self) -> int:
+        """That of the calling thread; greater numbers get less of the CPU."""
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+    def set_niceness(self, value: int) -> None:
+        """Of the calling thread.  Raises PermissionError."""
+        os.setpriority(os.PRIO_PROCESS, 0, value)
+
     def boot_time_ns(self) -> int:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
