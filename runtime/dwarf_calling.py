@@ -29,7 +29,7 @@ _NONE, _INTEGER, _VECTOR, _MEMORY, _REFERENCE = range(5)
 
 _FLOAT, _COMPLEX = 4, 3  # DW_ATE_*
 _UNSPECIFIED, _MEMBER_POINTER = 0x3B, 0x1F  # DW_TAG_*
-_CALLING_CONVENTION, _BY_REFERENCE, _BY_VALUE = 0x36, 4, 5  # DW_AT_*, DW_CC_pass_by_*
+_BY_REFERENCE, _BY_VALUE = 4, 5  # DW_CC_pass_by_*
 _CONTAINING_TYPE, _ARTIFICIAL, _DEFAULTED = 0x1D, 0x34, 0x8B  # DW_AT_*
 _X87 = ("long double", "_Float64x")
 
@@ -124,7 +124,7 @@ def _by_reference(reader: Reader, unit: Unit, entry: Entry) -> bool:
     clang says so; gcc does not, and leaves it to the reader to know the language's rules (Itanium C++ ABI, 3.1.1)."""
     if entry.tag not in dw.AGGREGATES:
         return False
-    said = entry.attributes.get(_CALLING_CONVENTION)
+    said = entry.attributes.get(dw.AT_CALLING_CONVENTION)
     if said in (_BY_REFERENCE, _BY_VALUE):
         return bool(said == _BY_REFERENCE)
     if _CONTAINING_TYPE in entry.attributes:  # it has virtual functions

@@ -142,18 +142,29 @@ def _value(em: Lowering, formula: Formula | None, read: typed.ArgRead) -> Any:
 def _binary(em: Lowering, kind: str, left: Any, right: Any) -> Any:
     if kind in _COMPARISONS:
         return em.extend(em.builder.icmp_signed(_COMPARISONS[kind], left, right), types.BOOL)
+    if kind == "div":
+        return _signed_quotient(em, left, right)
     return getattr(em.builder, _INSTRUCTIONS[kind])(left, right)
+
+
+def _signed_quotient(em: Lowering, left: Any, right: Any) -> Any:
+    """BPF has no signed division before its fourth version."""
+    quotient = em.builder.udiv(_absolute(em, left), _absolute(em, right))
+    differ = em.builder.icmp_signed("<", em.builder.xor(left, right), em.const(0))
+    return em.builder.select(differ, em.builder.neg(quotient), quotient)
+
+
+def _absolute(em: Lowering, value: Any) -> Any:
+    return em.builder.select(em.builder.icmp_signed("<", value, em.const(0)), em.builder.neg(value), value)
 
 
 _COMPARISONS = {"eq": "==", "ge": ">=", "gt": ">", "le": "<=", "lt": "<", "ne": "!="}
 _INSTRUCTIONS = {
-    "plus": "add", "minus": "sub", "mul": "mul", "div": "sdiv", "mod": "urem", "and": "and_", "or": "or_",
+    "plus": "add", "minus": "sub", "mul": "mul", "mod": "urem", "and": "and_", "or": "or_",
     "xor": "xor", "shl": "shl", "shr": "lshr", "shra": "ashr",
 }  # fmt: skip
 _UNARY = {
     "neg": lambda em, value: em.builder.neg(value),
     "not": lambda em, value: em.builder.not_(value),
-    "abs": lambda em, value: em.builder.select(
-        em.builder.icmp_signed("<", value, em.const(0)), em.builder.neg(value), value
-    ),
+    "abs": _absolute,
 }
