@@ -6,7 +6,7 @@
 # Python that comes first on PATH would build one that cannot import bcc.  Hence /usr/bin/python3, never "python3".
 
 run_packages='ca-certificates python3 python3-venv python3-bpfcc'
-test_packages="$run_packages dwz e2fsprogs gcc g++ git iproute2 iputils-ping kmod libc6-dev man-db mandoc mount procps strace tcpdump vim xz-utils zsh"
+test_packages="$run_packages dwz e2fsprogs gcc g++ git iproute2 iputils-ping kmod libc6-dev man-db mandoc mount netbase procps strace tcpdump vim xz-utils zsh"
 
 say() { printf 'pytrace: %s\n' "$*" >&2; }
 die() {
