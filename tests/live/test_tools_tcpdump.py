@@ -146,7 +146,8 @@ def test_tcpdump_puts_tags_back(pytrace: str, tmp_path: Path) -> None:
             shell(
                 f"ip -n {ns} link add link {dev} name {dev}.5 type vlan id 5\n"
                 f"ip -n {ns} link set {dev}.5 addrgenmode none; ip -n {ns} addr add 10.97.0.{number}/24 dev {dev}.5\n"
-                f"ip -n {ns} link set {dev}.5 up"
+                f"ip -n {ns} link set {dev}.5 up\n"
+                f"ip -n {ns} ntable change name arp_cache dev {dev}.5 delay_probe 600000"
             )
 
         def act() -> None:
