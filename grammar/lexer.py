@@ -92,9 +92,9 @@ class Lexer:
         return c != "" and c in LETTERS
 
     def _balanced_end(self, at: int, opening: str, closing: str) -> int:
-        """After the bracket that closes the one at `at`; −1 if none does."""
-        depth = 0
-        for p in range(at, len(self.text)):
+        """After the bracket that closes the one at `at`; −1 if none does.  Those in strings and comments do not count."""
+        depth, p = 0, at
+        while p < len(self.text):
             c = self.text[p]
             if c == opening:
                 depth += 1
@@ -102,7 +102,20 @@ class Lexer:
                 depth -= 1
                 if not depth:
                     return p + 1
+            p = self._opaque_end(p)
         return -1
+
+    def _opaque_end(self, at: int) -> int:
+        """After the string or comment that begins at `at`, or else after that character."""
+        c = self.text[at]
+        if c == "/":
+            return max(self.skip_layout(at), at + 1)
+        if c != '"':
+            return at + 1
+        p = at + 1
+        while p < len(self.text) and self.text[p] != '"':
+            p += 2 if self.text[p] == "\\" else 1
+        return p + 1 if p < len(self.text) else at + 1  # one that has no end is reported where it is read
 
     # ------------------------------------------------------------ what comes next
 
