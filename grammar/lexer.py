@@ -92,7 +92,7 @@ class Lexer:
         return c != "" and c in LETTERS
 
     def _balanced_end(self, at: int, opening: str, closing: str) -> int:
-        """After the bracket that closes the one at `at`; −1 if none does.  Those in strings and comments do not count."""
+        """After the bracket that closes the one at `at`; −1 if none does.  Those in strings and comments are none."""
         depth, p = 0, at
         while p < len(self.text):
             c = self.text[p]
