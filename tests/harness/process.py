@@ -166,12 +166,17 @@ def _ids(command: int) -> Iterator[int]:
 def held_by_processes() -> set[str]:
     """The BPF objects that some running process has an fd of: they end with it, so nobody has left them behind."""
     held = set()
-    for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
-        try:
-            text = info.read_text()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:  # processes and fds go while they are looked at
+            found = os.listdir(folder / "fdinfo")
         except OSError:
             continue
-        held |= {f"{kind} {number}" for kind, number in re.findall(r"^(prog|map|link)_id:\t(\d+)", text, re.M)}
+        for fd in found:
+            try:
+                text = (folder / "fdinfo" / fd).read_text()
+            except OSError:
+                continue
+            held |= {f"{kind} {number}" for kind, number in re.findall(r"^(prog|map|link)_id:\t(\d+)", text, re.M)}
     return held
 
 

@@ -117,8 +117,8 @@ VECTORS_SHOWN = 8
 """The most elements of a struct iovec array that are copied."""
 STRINGS_SHOWN = 33
 """The most strings of an argument list that are copied; the last one says that there are more."""
-POINTERS_READ = (4096, 1024, 256, 64)
-"""Bytes that are tried to be read of an array of pointers."""
+PAGE = 4096
+"""Bytes of a page (x86_64), and the most that is read of an array of pointers."""
 
 
 def captures_of(words: Sequence[str]) -> tuple[list[Capture], list[Capture]]:

@@ -192,16 +192,16 @@ class Recorder:
             em.put(self.area, em.const(1), _FAILED)
 
     def _pointers(self, address: Any) -> None:
-        """An array of pointers that are counted: as much as can be read, down from a page.  A loop
-        up to its end is more than the verifier of Linux 6.1 follows ("The sequence of 8193 jumps is too complex")."""
+        """An array of pointers that are counted: a page's length, or what the page has left if the next one cannot be
+        read.  A loop up to its end is more than the verifier of Linux 6.1 follows ("The sequence of 8193 jumps is too
+        complex")."""
         em, b = self.em, self.em.builder
         at = umin(em, self.at(), _LAST)
         dest = em.aligned(em.at(self.area, b.add(at, em.const(8))), 8)
-        em.put(self.area, em.const(-1), _WORDS)
-        for size in captures.POINTERS_READ:
-            with em.when(b.icmp_signed("<", em.load(self.area, UINT64, _WORDS), em.const(0))):
-                failed = b.icmp_signed("<", em.helper("probe_read_user", dest, em.const(size), address), em.const(0))
-                em.put(self.area, b.select(failed, em.const(-1), em.const(size)), _WORDS)
+        em.put(self.area, self._bytes(dest, em.const(captures.PAGE), address), _WORDS)
+        with em.when(b.icmp_signed("<", em.load(self.area, UINT64, _WORDS), em.const(0))):
+            left = b.sub(em.const(captures.PAGE), b.and_(address, em.const(captures.PAGE - 1)))
+            em.put(self.area, self._bytes(dest, left, address), _WORDS)
         self._keep(at, em.load(self.area, UINT64, _WORDS), address)
 
     def _message(self, address: Any) -> None:
