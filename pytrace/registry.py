@@ -85,7 +85,6 @@ class FunctionDef(Def):
     `bind(rt, event)` prepares, once, the handler of an event that `lower` emitted; `bind_batch`, if given, turns a run
     of records of one event into output bytes at once (text mode only; None: this event goes record by record).
     `providers`: where it may be called, () = everywhere.  `unsafe_text`: the error without --unsafe, "" = safe.
-    `discard_ok`: the value may be dropped without a warning.
     """
 
     signatures: tuple[str, ...]
@@ -100,7 +99,6 @@ class FunctionDef(Def):
     unsafe_text: str = ""
     unstable: str = ""
     asynchronous: bool = False
-    discard_ok: bool = False
     diverges: bool = False
     """The probe ends with the call, as with `return` (exit())."""
     constants: Callable[[], Mapping[str, int]] | None = None

@@ -228,7 +228,6 @@ ROWS = (
         bind=_bind_entry,
         providers=_RAW,
         asynchronous=True,
-        discard_ok=True,
     ),
     FunctionDef(
         name="syscall_program",
