@@ -17,7 +17,7 @@ import pytest
 
 from pytrace.compare.tokens import NOISE
 from tests.harness import comparing, datafile, machine
-from tests.harness.normalise import normalise
+from tests.harness.normalise import normalise, ties
 from tests.harness.process import Finished
 from tests.harness.tracer import run_case
 
@@ -54,7 +54,7 @@ def compared(case: datafile.Case, part: str, expected: Finished, found: Finished
     if part == "status":
         same = expected.status == found.status
         return "" if same else f"status: the reference {expected.status}, here {found.status}\n"
-    sides = [run.stdout if part == "stdout" else NOISE.sub("", run.stderr) for run in (expected, found)]
+    sides = [ties(run.stdout) if part == "stdout" else NOISE.sub("", run.stderr) for run in (expected, found)]
     names = case.words("normalise" if part == "stdout" else "normalise-stderr")
     one, two = (normalise(text, names).splitlines(keepends=True) for text in sides)
     return "".join(unified_diff(one, two, f"{part} of the reference", f"{part} here"))

@@ -1,17 +1,20 @@
 """What two runs of the same script may differ in, taken out by name.  The forms are those of `pytrace.compare.tokens`.
 
 In: output and the names that a test declares.  Out: output to compare byte for byte.  What a newcomer would get wrong:
-nothing is normalised unless the test says so; a test that declares too much compares nothing.
+nothing is normalised unless the test says so; a test that declares too much compares nothing.  `ties` alone is for all:
+entries of a map come in the order of their values; which of two equal ones is first is chance, in the reference too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import groupby
 
 from pytrace.compare.tokens import ADDRESS, BUCKET, TIME
 
 ROW = re.compile(f"^{BUCKET.pattern}$", re.M)
+ENTRY = re.compile(r"(@\w*)\[.*\]: (.*)\n")
 JSON_BUCKET = re.compile(r'\{"(min|max)": ?-?\d+, ?("max": ?-?\d+, ?)?"count": ?\d+\}')
 
 
@@ -21,6 +24,17 @@ def _lines(change: Callable[[list[str]], list[str]]) -> Callable[[str], str]:
 
 def _uniq(lines: list[str]) -> list[str]:
     return [line for at, line in enumerate(lines) if at == 0 or line != lines[at - 1]]
+
+
+def ties(text: str) -> str:
+    """Put neighbouring entries of one map that have the same value in the order of their keys."""
+
+    def shared(line: str) -> tuple[str, ...]:
+        entry = ENTRY.fullmatch(line)
+        return entry.groups() if entry else ()
+
+    lines = text.splitlines(keepends=True)
+    return "".join(line for same, group in groupby(lines, shared) for line in (sorted(group) if same else group))
 
 
 def _bars(text: str) -> str:
