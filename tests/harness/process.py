@@ -56,9 +56,11 @@ def pytrace_command() -> str:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """A fixed environment: no BPFTRACE_ or PYTRACE_ variable of the caller's, C locale, UTC."""
+    """A fixed environment: no BPFTRACE_ or PYTRACE_ variable of the caller's, C locale, UTC; test programs that
+    wait for a tracer wait TIME_SCALE times as long."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("BPFTRACE_", "PYTRACE_", "PYTHON"))}
     path = kept.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
+    kept["TIME_SCALE"] = os.environ.get("PYTRACE_TIME_SCALE", "1")
     return {**kept, "PATH": path, "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", **more}
 
 
