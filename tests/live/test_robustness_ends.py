@@ -97,7 +97,7 @@ def test_killed(pytrace: str, test_programs: Path, options: tuple[str, ...]) -> 
     """Tracepoints, user probes, timers, maps, a ring buffer, a child: all go with the process."""
     script = (
         f"tracepoint:syscalls:sys_enter_get* {{ @[probe] = count(); }} interval:ms:10 {{ print(@); @t = hist(nsecs); }}"
-        f" uprobe:{test_programs}/calls:* {{ @u[kstack, ustack] = sum(1); }} profile:hz:99 {{ @p = avg(cpu); }}"
+        f" uprobe:{test_programs}/calls:t* {{ @u[kstack, ustack] = sum(1); }} profile:hz:99 {{ @p = avg(cpu); }}"
         f' uretprobe:{test_programs}/calls:main {{ printf("%d\\n", retval); }} rawtracepoint:sys_enter {{ @r++; }}'
         f" software:page-faults:100 {{ @f = count(); }}"
     )
