@@ -20,6 +20,8 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     """A test for `pattern`, in which only `*` is special; the empty pattern matches everything."""
     if "*" not in pattern:
         return pattern.__eq__ if pattern else lambda text: True
+    if not pattern.strip("*"):
+        return lambda text: True
     first, *middle = pattern.split("*")
     last = middle.pop()
     middle = [token for token in middle if token]

@@ -271,8 +271,13 @@ class Machine(UserPrograms):
         return tracefs.field_declarations(text) if text else []
 
     def raw_tracepoints(self) -> Iterable[tuple[str, str]]:
-        found = (row for prefix in _RAW_TRACEPOINT_PREFIXES for row in self._names.beginning_with(prefix))
-        return list(dict.fromkeys(found))
+        """By their functions: of those that can be traced, or of all where that list cannot be read."""
+        found = dict.fromkeys(row for prefix in _RAW_TRACEPOINT_PREFIXES for row in self._names.beginning_with(prefix))
+        if self._traceable is None:
+            return list(found)
+        text = self._traceable
+        listed = set().union(*(tracefs.traceable_beginning(text, prefix) for prefix in _RAW_TRACEPOINT_PREFIXES))
+        return [row for row in found if row in listed]
 
     def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
         key = (name, module)

@@ -90,21 +90,46 @@ own test (tools/testing/selftests/bpf/prog_tests/kprobe_multi_test.c) leaves out
 not in the list."""
 
 
+_BLACKLIST = "/sys/kernel/debug/kprobes/blacklist"
+"""What NOKPROBE_SYMBOL marks in the kernel: ftrace lists some of it, and a kprobe there is refused."""
+
+
+def _left_out() -> frozenset[str]:
+    """The functions to leave out, with those of the kernel's own list where debugfs is mounted."""
+    try:
+        return _UNSTABLE.union(line.rpartition("\t")[2] for line in _read(_BLACKLIST).split("\n"))
+    except MachineError:
+        return _UNSTABLE
+
+
 def traceable_functions(text: str) -> list[tuple[str, str]]:
     """(module, function) of such a list, in its order."""
-    rows = []
+    rows, left_out = [], _left_out()
     for line in text.split("\n"):
         if line and not line.startswith(_UNSTABLE_PREFIXES):
             function, _, rest = line.partition(" [")
-            if function not in _UNSTABLE:
+            if function not in left_out:
                 rows.append((rest[:-1] if rest else "vmlinux", function))
     return rows
+
+
+def traceable_beginning(text: str, prefix: str) -> set[tuple[str, str]]:
+    """(module, the rest of the name) of the functions in such a list that begin with `prefix`."""
+    found, needle, text = set(), f"\n{prefix}", f"\n{text}\n"
+    at = text.find(needle)
+    while at >= 0:
+        begin = at + len(needle)
+        end = text.index("\n", begin)
+        name, _, rest = text[begin:end].partition(" [")
+        found.add((rest[:-1] if rest else "vmlinux", name))
+        at = text.find(needle, end)
+    return found
 
 
 def traceable_modules(text: str, name: str) -> list[str]:
     """The modules in which `name` is listed, found without taking the list apart."""
     found: set[str] = set()
-    if name in _UNSTABLE or name.startswith(_UNSTABLE_PREFIXES):
+    if name.startswith(_UNSTABLE_PREFIXES) or name in _left_out():
         return []
     text = f"\n{text}\n"
     at = text.find(f"\n{name}")

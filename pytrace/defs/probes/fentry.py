@@ -107,8 +107,8 @@ def _expand(site: AttachSite, pattern: Pattern) -> list[AttachPoint]:
 def _matching(target: Target, module: str, function: str) -> list[tuple[str, str]]:
     if not has_wildcard(function):
         return [(m, function) for m in target.traceable_modules(function) if matcher(module)(m)]
-    matches = matcher(f"{module}:{function}")
-    return sorted({(m, f) for m, f in target.functions() if matches(f"{m}:{f}") and ".part." not in f})
+    in_module, matches = matcher(module), matcher(function)
+    return sorted({(m, f) for m, f in target.functions() if in_module(m) and matches(f) and ".part." not in f})
 
 
 def _point(site: AttachSite, pattern: Pattern, function: Function) -> AttachPoint:
@@ -163,9 +163,11 @@ def _lacking(target: Target) -> str:
 
 
 def _hint(site: AttachSite, pattern: Pattern) -> str:
-    """A name that is close."""
+    """A name that is close, or why this one will not do."""
     if pattern.target == "bpf" or site.target.traceable_problem() or has_wildcard(pattern.function):
         return ""
+    if _matching(site.target, pattern.target or "*", pattern.function):
+        return f"BTF has no types for it: the compiler has changed it; kprobe:{pattern.function} may do."
     name = closest(pattern.function, {f for _, f in site.target.functions()})
     return did_you_mean(f"{pattern.provider.name}:{name}" if name else "")
 
@@ -191,10 +193,9 @@ def _list(row: str) -> Any:
                     yield f"{row}:bpf:{number}:{name}", []
             return
         module, function = parts if len(parts) == 2 else ("*", parts[-1] if parts else "*")
-        for owner, name in _matching(target, module, function):
-            found = target.function_declarations(name, owner)[:1] if verbose else target.function(name, owner)[:1]
-            for each in found:
-                yield f"{row}:{owner}:{name}", _declared(each, row == "fexit") if verbose else []
+        for owner, name in _matching(target, module, function):  # as there, also what BTF has no types for
+            found = target.function_declarations(name, owner)[:1] if verbose else []
+            yield f"{row}:{owner}:{name}", [line for each in found for line in _declared(each, row == "fexit")]
 
     return listing
 
