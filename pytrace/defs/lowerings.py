@@ -7,7 +7,7 @@ imported on a warm start too, so llvmlite may only be imported inside a function
 
 from __future__ import annotations
 
-from pytrace.types import UINT8, UINT32, UINT64, is_memory
+from pytrace.types import UINT8, UINT32, UINT64, Space, Struct, is_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
+    from pytrace.source import Span
 
     Into = Callable[["Lowering", Any, Any], None]
 
@@ -76,6 +77,40 @@ def thread_id(em: Lowering, translate: bool) -> Any:
     if translate:
         return em.load(_namespace_ids(em), UINT32, 0)
     return em.extend(em.helper_once("get_current_pid_tgid"), UINT64, 32)
+
+
+# ---------------------------------------------------------------- the function that returns
+
+_TO_ENTRY = (("task_struct", "utask"), ("uprobe_task", "return_instances"), ("return_instance", "func"))
+
+
+def kept_entry(site: CallSite) -> tuple[int, ...]:
+    """In a uretprobe on a kernel whose bpf_get_func_ip knows no user probes (before commit a3c485a5d8d4 of Linux 6.6,
+    which put is_uprobe into bpf_trace_run_ctx): where, from the task on, it keeps the entry of the function that
+    returns.  Else empty."""
+    context = site.type_named("bpf_trace_run_ctx", "struct")
+    told = isinstance(context, Struct) and context.complete and context.layout.find("is_uprobe")
+    if told or not site.provider.user_space or "retval" not in site.provider.features:
+        return ()
+    offsets = []
+    for struct, member in _TO_ENTRY:
+        t = site.type_named(struct, "struct")
+        field = t.layout.find(member) if isinstance(t, Struct) and t.complete else None
+        if field is None:
+            return ()
+        offsets.append(field.offset)
+    return tuple(offsets)
+
+
+def function_entry(em: Lowering, offsets: tuple[int, ...], span: Span) -> Any:
+    """i64: the entry of the traced function where no register has it.  `offsets`: `kept_entry`."""
+    if not offsets:
+        return em.helper("get_func_ip", em.ctx)
+    address, found = em.helper_once("get_current_task"), em.local(8)
+    for offset in offsets:
+        em.read(found, em.const(8), em.builder.add(address, em.const(offset)), Space.KERNEL, span)
+        address = em.load(found, UINT64)
+    return address
 
 
 # ---------------------------------------------------------------- arithmetic

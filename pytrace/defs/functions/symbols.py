@@ -8,10 +8,17 @@ Layouts (pytrace.values): ksym_t is the address; usym_t a uint64 address, a uint
 
 from __future__ import annotations
 
-from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id, settled_or_global
+from pytrace.defs.lowerings import (
+    function_entry,
+    in_memory,
+    in_own_namespace,
+    kept_entry,
+    process_id,
+    settled_or_global,
+)
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
 from pytrace.registry import FunctionDef, Kind, Param
-from pytrace.types import KSYM, UINT8, UINT16, UINT32, UINT64, USYM, Enum, Int, Pointer, Space, Struct
+from pytrace.types import KSYM, UINT8, UINT16, UINT32, UINT64, USYM, Enum, Int, Pointer, Space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +90,7 @@ _SYMBOL_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV
 
 def _uaddr_type(site: CallSite) -> Type:
     """Pointer to an integer of the symbol's size.  `data`: how far the symbol lies behind the traced instruction, and
-    `_kept_entry`.
+    `kept_entry`.
 
     Both are in one file, so the distance is the same wherever the file is mapped: no need to search the mappings.
     """
@@ -108,7 +115,7 @@ def _uaddr_type(site: CallSite) -> Type:
     if here is None:
         site.error("uaddr() needs a single place in a known function")
     else:
-        site.data = symbol.address - here, _kept_entry(site)
+        site.data = symbol.address - here, kept_entry(site)
     return Pointer(_WIDTHS.get(symbol.size, UINT64))
 
 
@@ -132,44 +139,12 @@ def _uaddr_fold(site: FoldSite) -> None:
     site.uses_attach_point()
 
 
-_TO_ENTRY = (("task_struct", "utask"), ("uprobe_task", "return_instances"), ("return_instance", "func"))
-
-
-def _kept_entry(site: CallSite) -> tuple[int, ...]:
-    """In a return probe, on a kernel whose bpf_get_func_ip knows no user probes (before commit a3c485a5d8d4 of Linux
-    6.6, which put is_uprobe into bpf_trace_run_ctx): where, from the task on, it keeps the entry of the function that
-    returns.  Else empty."""
-    context = site.type_named("bpf_trace_run_ctx", "struct")
-    told = isinstance(context, Struct) and context.complete and context.layout.find("is_uprobe")
-    if told or "retval" not in site.provider.features:
-        return ()
-    offsets = []
-    for struct, member in _TO_ENTRY:
-        t = site.type_named(struct, "struct")
-        field = t.layout.find(member) if isinstance(t, Struct) and t.complete else None
-        if field is None:
-            site.error("uaddr() in a return probe needs bpf_get_func_ip() of user probes (Linux 6.6)")
-            return ()
-        offsets.append(field.offset)
-    return tuple(offsets)
-
-
-def _entry(em: Lowering, offsets: tuple[int, ...], call: typed.Call) -> Any:
-    """The traced instruction; in a return probe, whose register holds the return address, the function's entry."""
-    if "retval" not in em.instance.attach_points[0].provider.features:
-        return em.load(em.ctx, UINT64, OFFSETS[INSTRUCTION])
-    if not offsets:
-        return em.helper("get_func_ip", em.ctx)
-    address, found = em.helper_once("get_current_task"), em.local(8)
-    for offset in offsets:
-        em.read(found, em.const(8), em.builder.add(address, em.const(offset)), Space.KERNEL, call.span)
-        address = em.load(found, UINT64)
-    return address
-
-
 def _uaddr(em: Lowering, call: typed.Call) -> Any:
     distance, offsets = call.data
-    return em.builder.add(_entry(em, offsets, call), em.const(distance))
+    at_entry = "retval" not in em.instance.attach_points[0].provider.features
+    # In a return probe the register holds the return address.
+    here = em.load(em.ctx, UINT64, OFFSETS[INSTRUCTION]) if at_entry else function_entry(em, offsets, call.span)
+    return em.builder.add(here, em.const(distance))
 
 
 ROWS = (

@@ -7,7 +7,7 @@ In: call sites and lowerings.  Out: `ROWS`.  What a newcomer would get wrong: wh
 
 from __future__ import annotations
 
-from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
+from pytrace.defs.lowerings import function_entry, in_memory, in_own_namespace, kept_entry, process_id
 from pytrace.defs.registers import INSTRUCTION, OFFSETS
 from pytrace.grammar import ast
 from pytrace.registry import VariableDef
@@ -61,12 +61,13 @@ def _func_type(site: CallSite) -> Type:
         site.error(
             "BPF_FUNC_get_func_ip not available for your kernel version. Consider using the 'probe' builtin instead."
         )
-    site.data = (by_helper, in_own_namespace(site))
+    site.data = (by_helper, in_own_namespace(site), kept_entry(site))
     return USYM if site.provider.user_space else KSYM
 
 
 def _func_address(em: Lowering, node: typed.Builtin) -> Any:
-    return em.helper("get_func_ip", em.ctx) if node.data[0] else em.load(em.ctx, UINT64, OFFSETS[INSTRUCTION])
+    by_helper, _, offsets = node.data
+    return function_entry(em, offsets, node.span) if by_helper else em.load(em.ctx, UINT64, OFFSETS[INSTRUCTION])
 
 
 def _func_into(em: Lowering, node: typed.Builtin, dest: Any) -> None:
