@@ -26,6 +26,7 @@ static int guarded_rounds;
 static void once(int32_t round, const char *text, uint8_t small, struct table *table, volatile int16_t *near)
 {
 	/* a register, a register, a constant, memory with a displacement, a byte, memory with an index, two signs */
+	(void)*(volatile const char *)text; /* a probe reads only what is in memory */
 	__asm__ volatile(NOTE("step", "0", "-4@%k[round] 8@%[text] -4@$-7 -4@8(%[table]) 1@%b[small] -4@4(%[table],%[two],4) -2@%[near]")
 			 :
 			 : [round] "r"(round), [text] "r"(text), [table] "r"(table), [small] "r"(small), [two] "r"(2L),
