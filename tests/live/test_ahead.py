@@ -117,9 +117,8 @@ def test_processes_are_chosen_when_it_runs(ahead: Ahead, test_programs: Path) ->
     program = test_programs / "act"
     script = "tracepoint:syscalls:sys_enter_getppid { @[comm, pid == cpid] = count(); }"
     assert "@[act, true]: 3\n" in ahead.shown(script, f"-c '{program} getppid 3'")
-    ahead.write("tracepoint:syscalls:sys_enter_getppid { @[pid] = count(); }")
-    calls = str(round(2_000_000 / min(SCALE, 5)))
-    first, second = (subprocess.Popen([str(program), "getppid", calls]) for _ in range(2))
+    ahead.write("tracepoint:syscalls:sys_enter_getppid { @[pid] = count(); } interval:ms:500 { exit(); }")
+    first, second = (subprocess.Popen([str(program), "getppid", "2000000000"]) for _ in range(2))
     try:
         counted = ahead.run(f"-p {second.pid}").stdout
         assert f"@[{second.pid}]: " in counted and f"@[{first.pid}]: " not in counted

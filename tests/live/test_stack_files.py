@@ -211,7 +211,7 @@ def jit(pytrace: str, program: Path, *before: str, **env: str) -> str:
 
 
 def test_generated_code_of_a_living_process(pytrace: str, test_programs: Path) -> None:
-    with subprocess.Popen([str(test_programs / "jitted"), "3000"]) as process:
+    with subprocess.Popen([str(test_programs / "jitted"), "60000"]) as process:
         script = f"uprobe:{test_programs}/jitted:probed {{ print(ustack(perf, 3)); exit(); }}"
         words = [*pytrace.split(), "-q", "-p", str(process.pid), "-e", script]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, check=False)
@@ -230,7 +230,7 @@ def test_generated_code_of_a_process_that_has_ended(pytrace: str, test_programs:
 def test_generated_code_in_a_container(pytrace: str, test_programs: Path) -> None:
     """The map is in the container's own /tmp, under the number that the process has there."""
     moves = f"mount -t tmpfs none /mnt && cp {test_programs}/jitted /mnt/prog && mount -t tmpfs none /tmp"
-    inside = f"{moves} && /mnt/prog 5000"
+    inside = f"{moves} && /mnt/prog 60000"
     with running("unshare", "-p", "-f", "-m", "--mount-proc", "sh", "-c", inside, name="prog") as pid:
         script = f"uprobe:/proc/{pid}/root/mnt/prog:probed {{ print(ustack(perf, 3)); exit(); }}"
         words = [*pytrace.split(), "-q", "-p", str(pid), "-e", script]
