@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -221,6 +222,7 @@ def test_processes(pytrace: str, test_programs: Path) -> None:
     first, second = children
 
     def act() -> None:
+        time.sleep(0.1 * SCALE)  # that they are there is looked at when what `begin` asks is handled
         for child in children:
             assert child.stdin
             child.stdin.write("text\n")

@@ -171,7 +171,14 @@ class Recorder:
         at = umin(em, self.at(), _LAST)
         dest = em.aligned(em.at(self.area, b.add(at, em.const(8))), 8)
         size = umin(em, b.add(room, em.const(2)), captures.PATH)
-        self._keep(at, em.helper("probe_read_user_str", dest, size, address), address)
+        self._keep(at, self._string(dest, size, address), address)
+
+    def _string(self, dest: Any, size: Any, address: Any) -> Any:
+        """Copy up to a NUL; the bytes with it, or a negative error.  Before Linux 6.2 (commit 8678ea06852c) the helper
+        says 0 for an empty string of the user's."""
+        b = self.em.builder
+        result = self.em.helper("probe_read_user_str", dest, size, address)
+        return b.select(b.icmp_unsigned("==", result, self.em.const(0)), self.em.const(1), result)
 
     def _bytes(self, dest: Any, length: Any, address: Any) -> Any:
         """Copy bytes; their number, or a negative error."""
@@ -249,7 +256,7 @@ class Recorder:
         dest = em.aligned(em.at(self.area, b.add(at, em.const(ELEMENT))), 8)
         if strings:
             size = umin(em, b.add(self.limit, em.const(2)), captures.PATH)
-            result = em.helper("probe_read_user_str", dest, size, pointer)
+            result = self._string(dest, size, pointer)
         else:
             result = self._bytes(dest, b.select(b.icmp_unsigned("<", length, self.limit), length, self.limit), pointer)
         self._keep(at, result, pointer, ELEMENT)
