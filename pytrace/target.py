@@ -105,8 +105,9 @@ class Target(Protocol):
     def function_declarations(self, name: str, module: str = "") -> list[Function]:
         """As `function`, with the types of parameters and result in C, for listings."""
 
-    def functions(self) -> Iterable[tuple[str, str]]:
-        """(module, name) of every traceable function (available_filter_functions, --traceable-functions)."""
+    def functions(self, prefix: str = "") -> Iterable[tuple[str, str]]:
+        """(module, name) of every traceable function (available_filter_functions, --traceable-functions) whose name
+        begins with `prefix`."""
 
     def traceable_modules(self, name: str) -> list[str]:
         """The modules ("vmlinux" too) in which a function of that name can be traced, sorted."""

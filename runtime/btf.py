@@ -34,7 +34,7 @@ _TAIL = {INT: (4, 0), ARRAY: (12, 0), STRUCT: (0, 12), UNION: (0, 12), ENUM: (0,
 """Bytes behind the 12 common ones of a record: (fixed, for each of vlen)."""
 _HEADER = Layout("<III")
 _SEARCHES = 16
-"""So many functions are looked for one by one (4 ms each for vmlinux) before an index (60 ms) is made."""
+"""So many functions are looked for one by one (4 ms each for vmlinux) before an index (30 ms) is made."""
 _C_SPELLINGS = {
     "unsigned": "unsigned int", "short": "short int", "unsigned short": "short unsigned int", "long": "long int",
     "unsigned long": "long unsigned int", "long long": "long long int", "unsigned long long": "long long unsigned int",
@@ -62,7 +62,7 @@ class BtfObject:
         self._where = lib.lib.btf__type_by_id
         self._types: dict[int, Type] = {}
         self._named: dict[str, dict[int, int]] = {}
-        self._functions: dict[str, int] | None = None
+        self._functions: dict[bytes, int] | None = None
         self._searched = 0
         self._declarations: Dumper | None = None
         self.described = False
@@ -282,11 +282,31 @@ class BtfObject:
             self._searched += 1
             if self._searched <= _SEARCHES:
                 return self.find(name, (FUNC,))
-            self._functions = {}
-            for type_id, kind, offset, _ in self.walk():
-                if kind == FUNC:
-                    self._functions.setdefault(self.string(offset), type_id)
-        return self._functions.get(name)
+            self._functions = self._function_index()
+        return self._functions.get(name.encode("latin-1"))
+
+    def _function_index(self) -> dict[bytes, int]:
+        """The ids of all functions; as `walk` and `string` do it, but for their calls: half the time."""
+        names: dict[int, int] = {}
+        at, unpack, data, tails = self._type_at, _HEADER.unpack_from, self.data, _TAIL
+        for type_id in range(self.first, self.end):
+            name, info, _ = unpack(data, at)
+            kind = info >> 24 & 0x1F
+            at += 12
+            if kind == FUNC:
+                names.setdefault(name, type_id)
+            elif kind in tails:
+                fixed, each = tails[kind]
+                at += fixed + each * (info & 0xFFFF)
+        index: dict[bytes, int] = {}
+        shift = self._string_at - self._string_base
+        for offset, type_id in names.items():
+            if offset < self._string_base:
+                index.setdefault(self.string(offset).encode("latin-1"), type_id)
+            else:
+                begin = offset + shift
+                index.setdefault(data[begin : data.index(b"\0", begin)], type_id)
+        return index
 
     def function(self, name: str, declarations: bool = False) -> Function | None:
         func_id = self.function_id(name)

@@ -195,8 +195,8 @@ class Machine(UserPrograms):
     def _function_list(self) -> list[tuple[str, str]]:
         return tracefs.traceable_functions(self._traceable or "")
 
-    def functions(self) -> Iterable[tuple[str, str]]:
-        return self._function_list
+    def functions(self, prefix: str = "") -> Iterable[tuple[str, str]]:
+        return tracefs.traceable_functions(self._traceable or "", prefix) if prefix else self._function_list
 
     def traceable_modules(self, name: str) -> list[str]:
         return tracefs.traceable_modules(self._traceable, name) if self._traceable else []
@@ -275,9 +275,8 @@ class Machine(UserPrograms):
         found = dict.fromkeys(row for prefix in _RAW_TRACEPOINT_PREFIXES for row in self._names.beginning_with(prefix))
         if self._traceable is None:
             return list(found)
-        text = self._traceable
-        listed = set().union(*(tracefs.traceable_beginning(text, prefix) for prefix in _RAW_TRACEPOINT_PREFIXES))
-        return [row for row in found if row in listed]
+        listed = {row for prefix in _RAW_TRACEPOINT_PREFIXES for row in self.functions(prefix)}
+        return [(m, name) for m, name in found if any((m, p + name) in listed for p in _RAW_TRACEPOINT_PREFIXES)]
 
     def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
         key = (name, module)

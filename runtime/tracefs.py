@@ -18,7 +18,7 @@ from pytrace.types import Field, Pointer, Space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytrace.types import Type
 
@@ -102,10 +102,10 @@ def _left_out() -> frozenset[str]:
         return _UNSTABLE
 
 
-def traceable_functions(text: str) -> list[tuple[str, str]]:
-    """(module, function) of such a list, in its order."""
+def traceable_functions(text: str, prefix: str = "") -> list[tuple[str, str]]:
+    """(module, function) of such a list, in its order; of the functions that begin with `prefix`."""
     rows, left_out = [], _left_out()
-    for line in text.split("\n"):
+    for line in _beginning(text, prefix) if prefix else text.split("\n"):
         if line and not line.startswith(_UNSTABLE_PREFIXES):
             function, _, rest = line.partition(" [")
             if function not in left_out:
@@ -113,17 +113,14 @@ def traceable_functions(text: str) -> list[tuple[str, str]]:
     return rows
 
 
-def traceable_beginning(text: str, prefix: str) -> set[tuple[str, str]]:
-    """(module, the rest of the name) of the functions in such a list that begin with `prefix`."""
-    found, needle, text = set(), f"\n{prefix}", f"\n{text}\n"
+def _beginning(text: str, prefix: str) -> Iterator[str]:
+    """The lines that begin with `prefix`, found without taking the text apart."""
+    needle, text = f"\n{prefix}", f"\n{text}\n"
     at = text.find(needle)
     while at >= 0:
-        begin = at + len(needle)
-        end = text.index("\n", begin)
-        name, _, rest = text[begin:end].partition(" [")
-        found.add((rest[:-1] if rest else "vmlinux", name))
+        end = text.index("\n", at + 1)
+        yield text[at + 1 : end]
         at = text.find(needle, end)
-    return found
 
 
 def traceable_modules(text: str, name: str) -> list[str]:

@@ -142,8 +142,8 @@ class RecordedTarget:
 
     function_declarations = function
 
-    def functions(self) -> Iterable[tuple[str, str]]:
-        return self.traceable or []
+    def functions(self, prefix: str = "") -> Iterable[tuple[str, str]]:
+        return [(module, name) for module, name in self.traceable or [] if name.startswith(prefix)]
 
     def traceable_modules(self, name: str) -> list[str]:
         return sorted(m for m, f in self.traceable or [] if f == name)

@@ -108,7 +108,8 @@ def _matching(target: Target, module: str, function: str) -> list[tuple[str, str
     if not has_wildcard(function):
         return [(m, function) for m in target.traceable_modules(function) if matcher(module)(m)]
     in_module, matches = matcher(module), matcher(function)
-    return sorted({(m, f) for m, f in target.functions() if in_module(m) and matches(f) and ".part." not in f})
+    functions = target.functions(function.partition("*")[0])
+    return sorted({(m, f) for m, f in functions if in_module(m) and matches(f) and ".part." not in f})
 
 
 def _point(site: AttachSite, pattern: Pattern, function: Function) -> AttachPoint:

@@ -82,7 +82,7 @@ def _matching(target: Target, module: str, function: str) -> list[tuple[str, str
     matches = matcher(function)
     in_module = matcher(module)
     found = {}
-    for owner, name in target.functions():
+    for owner, name in target.functions(function.partition("*")[0]):
         if matches(name) and in_module(owner) and ".part." not in name:
             found[(owner, name) if module else ("", name)] = (owner, name)
     return [found[key] for key in sorted(found)]
