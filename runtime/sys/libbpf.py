@@ -108,12 +108,16 @@ class Dumper:
         vfprintf = ctypes.cast(libc.vfprintf, c_void_p)
         self._dump: int | None = lib.btf_dump__new(btf, vfprintf, self._stream, None)
         self._taken = 0
+        self._declarations: dict[tuple[int, str], str] = {}
 
     def declaration(self, type_id: int, name: str = "") -> str:
         """`struct task_struct *` (with `name` the whole declarator)."""
-        options = _EmitOptions(ctypes.sizeof(_EmitOptions), name.encode(), 0, False)
-        self._lib.btf_dump__emit_type_decl(self._dump, type_id, byref(options))
-        return self._take()
+        key = type_id, name
+        if key not in self._declarations:
+            options = _EmitOptions(ctypes.sizeof(_EmitOptions), name.encode(), 0, False)
+            self._lib.btf_dump__emit_type_decl(self._dump, type_id, byref(options))
+            self._declarations[key] = self._take()
+        return self._declarations[key]
 
     def definition(self, type_id: int) -> str:
         """The definition, and those of the types that it contains, as far as not written before."""
@@ -131,7 +135,7 @@ class Dumper:
         self._libc.fflush(self._stream)
         text = ctypes.string_at((self._buffer.value or 0) + self._taken, self._size.value - self._taken)
         self._taken = self._size.value
-        return text.decode("latin-1")
+        return text.decode("latin-1").replace(")()", ")(void)")  # as newer ones write it
 
     def close(self) -> None:
         if self._stream is not None:
