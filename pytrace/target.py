@@ -109,6 +109,12 @@ class Target(Protocol):
         """(module, name) of every traceable function (available_filter_functions, --traceable-functions) whose name
         begins with `prefix`."""
 
+    def listed_by_types(self) -> bool:
+        """Whether kernel functions are listed for fentry only if BTF has their types."""
+
+    def parameter_count(self, name: str, module: str) -> int | None:
+        """How many parameters BTF says that a module's kernel function has; None if it has none of that name."""
+
     def traceable_modules(self, name: str) -> list[str]:
         """The modules ("vmlinux" too) in which a function of that name can be traced, sorted."""
 

@@ -62,7 +62,7 @@ class BtfObject:
         self._where = lib.lib.btf__type_by_id
         self._types: dict[int, Type] = {}
         self._named: dict[str, dict[int, int]] = {}
-        self._functions: dict[bytes, int] | None = None
+        self._functions: dict[bytes, tuple[int, int]] | None = None
         self._searched = 0
         self._declarations: Dumper | None = None
         self.described = False
@@ -283,29 +283,42 @@ class BtfObject:
             if self._searched <= _SEARCHES:
                 return self.find(name, (FUNC,))
             self._functions = self._function_index()
-        return self._functions.get(name.encode("latin-1"))
+        found = self._functions.get(name.encode("latin-1"))
+        return found[0] if found else None
 
-    def _function_index(self) -> dict[bytes, int]:
-        """The ids of all functions; as `walk` and `string` do it, but for their calls: half the time."""
-        names: dict[int, int] = {}
+    def parameter_count(self, name: str) -> int | None:
+        """The fewest of the functions of that name; None if there is none."""
+        if self._functions is None:
+            self._functions = self._function_index()
+        found = self._functions.get(name.encode("latin-1"))
+        return found[1] if found else None
+
+    def _function_index(self) -> dict[bytes, tuple[int, int]]:
+        """(id, number of parameters) of all functions: of the first of a name, and of the one with the fewest.  As
+        `walk` and `string` do it, but for their calls: half the time."""
+        names: dict[int, list[int]] = {}
+        counts: dict[int, int] = {}
         at, unpack, data, tails = self._type_at, _HEADER.unpack_from, self.data, _TAIL
         for type_id in range(self.first, self.end):
-            name, info, _ = unpack(data, at)
+            name, info, proto = unpack(data, at)
             kind = info >> 24 & 0x1F
             at += 12
             if kind == FUNC:
-                names.setdefault(name, type_id)
+                names.setdefault(name, [type_id]).append(proto)
             elif kind in tails:
                 fixed, each = tails[kind]
                 at += fixed + each * (info & 0xFFFF)
-        index: dict[bytes, int] = {}
+                if kind == FUNC_PROTO:
+                    counts[type_id] = info & 0xFFFF
+        index: dict[bytes, tuple[int, int]] = {}
         shift = self._string_at - self._string_base
-        for offset, type_id in names.items():
+        for offset, (type_id, *protos) in names.items():
+            count = min(counts[proto] if proto in counts else self.owner(proto).record(proto)[2] for proto in protos)
             if offset < self._string_base:
-                index.setdefault(self.string(offset).encode("latin-1"), type_id)
+                index.setdefault(self.string(offset).encode("latin-1"), (type_id, count))
             else:
                 begin = offset + shift
-                index.setdefault(data[begin : data.index(b"\0", begin)], type_id)
+                index.setdefault(data[begin : data.index(b"\0", begin)], (type_id, count))
         return index
 
     def function(self, name: str, declarations: bool = False) -> Function | None:
@@ -415,6 +428,11 @@ class Btf:
     def functions(self, name: str, module: str = "", declarations: bool = False) -> list[Function]:
         found = (btf.function(name, declarations) for btf in self.objects(module))
         return [f for f in found if f is not None]
+
+    def parameter_count(self, name: str, module: str) -> int | None:
+        """Of a module's function; None if there is none."""
+        found = self.module(module)
+        return None if found is None else found.parameter_count(name)
 
     def function_names(self, module: str = "") -> Iterator[tuple[str, str]]:
         """(module, name) of every function."""

@@ -32,6 +32,8 @@ _RAW_TRACEPOINT_PREFIXES = ("__probestub_", "__traceiter_")
 """Functions that the kernel has for each tracepoint, with its arguments behind one `void *` (the first since 6.4)."""
 
 _MOST_FORMATS = 32
+_MOST_PARAMETERS = 6
+"""Of those functions, where BTF decides: as many as x86_64 passes in registers."""
 
 
 class Machine(UserPrograms):
@@ -270,13 +272,27 @@ class Machine(UserPrograms):
         text = self._format_text(category, event)
         return tracefs.field_declarations(text) if text else []
 
+    def listed_by_types(self) -> bool:
+        """Whether it is BTF that decides what kernel functions and raw tracepoints are listed, as for the reference
+        once the kernel has another BTF object than its own (a module's); else it is the list of functions."""
+        return self.btf is not None and self.feature("module_btf") is True
+
+    def parameter_count(self, name: str, module: str) -> int | None:
+        return None if self.btf is None else self.btf.parameter_count(name, module)
+
     def raw_tracepoints(self) -> Iterable[tuple[str, str]]:
-        """By their functions: of those that can be traced, or of all where that list cannot be read."""
+        """By their functions: of all where the list of those that can be traced cannot be read."""
         found = dict.fromkeys(row for prefix in _RAW_TRACEPOINT_PREFIXES for row in self._names.beginning_with(prefix))
         if self._traceable is None:
             return list(found)
+        if self.listed_by_types():
+            return [row for row in found if self._described(*row)]
         listed = {row for prefix in _RAW_TRACEPOINT_PREFIXES for row in self.functions(prefix)}
         return [(m, name) for m, name in found if any((m, p + name) in listed for p in _RAW_TRACEPOINT_PREFIXES)]
+
+    def _described(self, module: str, event: str) -> bool:
+        counts = (self.parameter_count(prefix + event, module) for prefix in _RAW_TRACEPOINT_PREFIXES)
+        return any(count is not None and count <= _MOST_PARAMETERS for count in counts)
 
     def raw_tracepoint(self, name: str, module: str = "") -> Function | None:
         key = (name, module)

@@ -145,6 +145,13 @@ class RecordedTarget:
     def functions(self, prefix: str = "") -> Iterable[tuple[str, str]]:
         return [(module, name) for module, name in self.traceable or [] if name.startswith(prefix)]
 
+    def listed_by_types(self) -> bool:
+        return True
+
+    def parameter_count(self, name: str, module: str) -> int | None:
+        found = self.function(name, module)
+        return len(found[0].params) if found else None
+
     def traceable_modules(self, name: str) -> list[str]:
         return sorted(m for m, f in self.traceable or [] if f == name)
 

@@ -194,7 +194,12 @@ def _list(row: str) -> Any:
                     yield f"{row}:bpf:{number}:{name}", []
             return
         module, function = parts if len(parts) == 2 else ("*", parts[-1] if parts else "*")
-        for owner, name in _matching(target, module, function):  # as there, also what BTF has no types for
+        by_types = target.listed_by_types()
+        for owner, name in _matching(target, module, function):
+            if by_types:
+                count = target.parameter_count(name, owner)
+                if count is None or count > len(ARGUMENTS):
+                    continue
             found = target.function_declarations(name, owner)[:1] if verbose else []
             yield f"{row}:{owner}:{name}", [line for each in found for line in _declared(each, row == "fexit")]
 
