@@ -63,11 +63,11 @@ def test_several_processes(pytrace: str, test_programs: Path) -> None:
     """By path every process is probed, and its semaphore raised, also of those that start later."""
     program = test_programs / "notes"
     script = f'begin {{ print("on"); }} usdt:{program}:demo:guarded {{ @[pid]++; if (len(@) == 3) {{ exit(); }} }}'
-    started = [subprocess.Popen([program, "500"]) for _ in range(2)]
+    started = [subprocess.Popen([program, "60000"]) for _ in range(2)]
     tracer = subprocess.Popen([*pytrace.split(), "-q", "-e", script], stdout=subprocess.PIPE, text=True)
     assert tracer.stdout is not None
     assert tracer.stdout.readline() == "on\n"
-    started.append(subprocess.Popen([program, "500"]))
+    started.append(subprocess.Popen([program, "60000"]))
     shown, _ = tracer.communicate(timeout=30 * SCALE)
     for process in started:
         process.kill()
@@ -78,7 +78,7 @@ def test_several_processes(pytrace: str, test_programs: Path) -> None:
 def test_one_of_several_processes(pytrace: str, test_programs: Path) -> None:
     program = test_programs / "notes"
     script = "usdt::demo:step { @[pid] = count(); } interval:ms:400 { exit(); }"
-    with subprocess.Popen([program, "300"]) as one, subprocess.Popen([program, "300"]) as two:
+    with subprocess.Popen([program, "60000"]) as one, subprocess.Popen([program, "60000"]) as two:
         words = [*pytrace.split(), "-q", "-p", str(one.pid), "-e", script]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60 * SCALE, check=False)
         for process in (one, two):
