@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
@@ -218,9 +219,11 @@ def test_timers_fire() -> None:
     }
     probes = [ProbeSpec("i", "interval:ms:10", 0, {}), ProbeSpec("p", "profile:hz:99", 1, {})]
     run = Run(program(codes, probes, maps=(counter("@i"), counter("@p"))), rows)
+    began = time.monotonic()
     run(timeout=0.5)
+    most = (time.monotonic() - began) * 100 + 5
     counts = dict(entry for entry in run.output.log if isinstance(entry, tuple) and entry[0] in ("@i", "@p"))
-    assert 20 <= counts["@i"][0] <= 55
+    assert 20 <= counts["@i"][0] <= most
 
 
 C_SOURCE = """\
