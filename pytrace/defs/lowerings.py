@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytrace.facets import CallSite, Lowering
     from pytrace.sema import typed
     from pytrace.source import Span
+    from pytrace.target import Target
 
     Into = Callable[["Lowering", Any, Any], None]
 
@@ -79,6 +80,20 @@ def thread_id(em: Lowering, translate: bool) -> Any:
     return em.extend(em.helper_once("get_current_pid_tgid"), UINT64, 32)
 
 
+# ---------------------------------------------------------------- structures of the kernel
+
+
+def kernel_offset(target: Target, struct: str, *path: str) -> int | None:
+    """Where in a structure of the kernel a member lies, through those that contain it; None if it is not known."""
+    at, t = 0, target.type_named(struct, "struct")
+    for name in path:
+        field = t.layout.find(name) if isinstance(t, Struct) and t.complete else None
+        if field is None:
+            return None
+        at, t = at + field.offset, field.type
+    return at
+
+
 # ---------------------------------------------------------------- the function that returns
 
 _TO_ENTRY = (("task_struct", "utask"), ("uprobe_task", "return_instances"), ("return_instance", "func"))
@@ -88,18 +103,12 @@ def kept_entry(site: CallSite) -> tuple[int, ...]:
     """In a uretprobe on a kernel whose bpf_get_func_ip knows no user probes (before commit a3c485a5d8d4 of Linux 6.6,
     which put is_uprobe into bpf_trace_run_ctx): where, from the task on, it keeps the entry of the function that
     returns.  Else empty."""
-    context = site.type_named("bpf_trace_run_ctx", "struct")
-    told = isinstance(context, Struct) and context.complete and context.layout.find("is_uprobe")
-    if told or not site.provider.user_space or "retval" not in site.provider.features:
+    if not site.provider.user_space or "retval" not in site.provider.features:
         return ()
-    offsets = []
-    for struct, member in _TO_ENTRY:
-        t = site.type_named(struct, "struct")
-        field = t.layout.find(member) if isinstance(t, Struct) and t.complete else None
-        if field is None:
-            return ()
-        offsets.append(field.offset)
-    return tuple(offsets)
+    if kernel_offset(site.target, "bpf_trace_run_ctx", "is_uprobe") is not None:
+        return ()
+    offsets = [kernel_offset(site.target, *step) for step in _TO_ENTRY]
+    return tuple(at for at in offsets if at is not None) if None not in offsets else ()
 
 
 def function_entry(em: Lowering, offsets: tuple[int, ...], span: Span) -> Any:

@@ -10,9 +10,9 @@ the frames: addresses, or struct bpf_stack_build_id of linux/bpf.h.
 
 from __future__ import annotations
 
-from pytrace.defs.lowerings import in_memory, in_own_namespace, process_id
+from pytrace.defs.lowerings import in_memory, in_own_namespace, kernel_offset, process_id
 from pytrace.registry import Kind, Param, VariableDef
-from pytrace.types import Stack, Struct
+from pytrace.types import Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,12 +132,9 @@ def _kernel_offsets(target: Target) -> KernelOffsets | None:
 
     offsets = {}
     for key, (struct, *path) in _FIELDS.items():
-        at, t = 0, target.type_named(struct, "struct")
-        for name in path:
-            field = t.layout.find(name) if isinstance(t, Struct) and t.complete else None
-            if field is None:
-                return None
-            at, t = at + field.offset, field.type
+        at = kernel_offset(target, struct, *path)
+        if at is None:
+            return None
         offsets[key] = at
     return KernelOffsets(**offsets)
 
