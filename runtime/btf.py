@@ -282,16 +282,18 @@ class BtfObject:
             self._searched += 1
             if self._searched <= _SEARCHES:
                 return self.find(name, (FUNC,))
-            self._functions = self._function_index()
-        found = self._functions.get(name.encode("latin-1"))
+        found = self._indexed(name)
         return found[0] if found else None
 
     def parameter_count(self, name: str) -> int | None:
         """The fewest of the functions of that name; None if there is none."""
+        found = self._indexed(name)
+        return found[1] if found else None
+
+    def _indexed(self, name: str) -> tuple[int, int] | None:
         if self._functions is None:
             self._functions = self._function_index()
-        found = self._functions.get(name.encode("latin-1"))
-        return found[1] if found else None
+        return self._functions.get(name.encode("latin-1"))
 
     def _function_index(self) -> dict[bytes, tuple[int, int]]:
         """(id, number of parameters) of all functions: of the first of a name, and of the one with the fewest.  As

@@ -194,14 +194,21 @@ class Machine(UserPrograms):
         return self._traceable_file or tracefs.traceable_path()
 
     @cached_property
+    def _left_out(self) -> frozenset[str]:
+        return tracefs.left_out()
+
+    @cached_property
     def _function_list(self) -> list[tuple[str, str]]:
-        return tracefs.traceable_functions(self._traceable or "")
+        return self._functions_beginning("")
+
+    def _functions_beginning(self, prefix: str) -> list[tuple[str, str]]:
+        return tracefs.traceable_functions(self._traceable, self._left_out, prefix) if self._traceable else []
 
     def functions(self, prefix: str = "") -> Iterable[tuple[str, str]]:
-        return tracefs.traceable_functions(self._traceable or "", prefix) if prefix else self._function_list
+        return self._functions_beginning(prefix) if prefix else self._function_list
 
     def traceable_modules(self, name: str) -> list[str]:
-        return tracefs.traceable_modules(self._traceable, name) if self._traceable else []
+        return tracefs.traceable_modules(self._traceable, self._left_out, name) if self._traceable else []
 
     def bpf_programs(self) -> Iterable[tuple[int, str]]:
         from pytrace.runtime.programs import loaded

@@ -88,27 +88,25 @@ _UNSTABLE_PREFIXES = ("rcu_", "__ftrace_invalid_address__")
 """Functions that can bring a kernel down when they are traced, though it says that they can be: those that the kernel's
 own test (tools/testing/selftests/bpf/prog_tests/kprobe_multi_test.c) leaves out.  Here as for the reference they are
 not in the list."""
-
-
 _BLACKLIST = "/sys/kernel/debug/kprobes/blacklist"
 """What NOKPROBE_SYMBOL marks in the kernel: ftrace lists some of it, and a kprobe there is refused."""
 
 
-def _left_out() -> frozenset[str]:
-    """The functions to leave out, with those of the kernel's own list where debugfs is mounted."""
+def left_out() -> frozenset[str]:
+    """The functions to leave out of the list, with those of the kernel's own list where debugfs is mounted."""
     try:
         return _UNSTABLE.union(line.rpartition("\t")[2] for line in _read(_BLACKLIST).split("\n"))
     except MachineError:
         return _UNSTABLE
 
 
-def traceable_functions(text: str, prefix: str = "") -> list[tuple[str, str]]:
+def traceable_functions(text: str, without: frozenset[str], prefix: str = "") -> list[tuple[str, str]]:
     """(module, function) of such a list, in its order; of the functions that begin with `prefix`."""
-    rows, left_out = [], _left_out()
+    rows = []
     for line in _beginning(text, prefix) if prefix else text.split("\n"):
         if line and not line.startswith(_UNSTABLE_PREFIXES):
             function, _, rest = line.partition(" [")
-            if function not in left_out:
+            if function not in without:
                 rows.append((rest[:-1] if rest else "vmlinux", function))
     return rows
 
@@ -123,10 +121,10 @@ def _beginning(text: str, prefix: str) -> Iterator[str]:
         at = text.find(needle, end)
 
 
-def traceable_modules(text: str, name: str) -> list[str]:
+def traceable_modules(text: str, without: frozenset[str], name: str) -> list[str]:
     """The modules in which `name` is listed, found without taking the list apart."""
     found: set[str] = set()
-    if name.startswith(_UNSTABLE_PREFIXES) or name in _left_out():
+    if name.startswith(_UNSTABLE_PREFIXES) or name in without:
         return []
     text = f"\n{text}\n"
     at = text.find(f"\n{name}")
